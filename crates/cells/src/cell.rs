@@ -1,0 +1,62 @@
+//! What every recurrent cell can do: one step. Sequences, directions and stacks are built on it
+//! once, for every cell, in [`unroll`](crate::unroll) and [`Layer`](crate::Layer).
+
+use burn::prelude::*;
+use recurrent_kernels::{Direction, Lengths};
+
+use crate::{Direct, Paths, State, unroll::step_by_step};
+
+/// One step of a recurrence.
+pub trait Cell: Module {
+    /// What one step hands to the next.
+    type State: State;
+
+    /// Features of the input, `I`.
+    fn d_input(&self) -> usize;
+
+    /// Features of the output, `H`. The output is also what goes into the recurrent product.
+    fn d_hidden(&self) -> usize;
+
+    /// The state before the first step, for `batch` sequences: zeros, unless the cell says
+    /// otherwise. On the device and in the dtype of the weights.
+    fn initial_state(&self, batch: usize) -> Self::State;
+
+    /// The part of the step that does not look at what a step writes, for all steps at once:
+    /// `[B, T, I]` to `[B, T, G]`. `start` is there for what lasts a whole sequence, such as a
+    /// dropout mask on the input.
+    fn project(&self, x: Tensor<3>, start: &Self::State) -> Tensor<3>;
+
+    /// The recurrence proper: `projected`, `[B, G]`, and a state to the next state. What reads the
+    /// past goes along `paths`; [`Direct`] for the cell's own equations.
+    fn advance<P: Paths>(
+        &self,
+        projected: Tensor<2>,
+        state: Self::State,
+        paths: &P,
+    ) -> Self::State;
+
+    /// What the layer above sees of a state, `[B, H]`.
+    fn output(&self, state: &Self::State) -> Tensor<2>;
+
+    /// One whole step: `x`, `[B, I]`, and a state to the next state.
+    fn step(&self, x: Tensor<2>, state: Self::State) -> Self::State {
+        let projected = self.project(x.unsqueeze_dim(1), &state).squeeze_dim(1);
+        self.advance(projected, state, &Direct)
+    }
+
+    /// All steps of `projected`, `[B, T, G]`: the outputs, `[B, T, H]`, and the final state. A cell
+    /// whose recurrence has a fused kernel overrides this and nothing else; tests hold the two
+    /// together.
+    fn sequence(
+        &self,
+        projected: Tensor<3>,
+        start: Self::State,
+        lengths: &Lengths,
+        direction: Direction,
+    ) -> (Tensor<3>, Self::State) {
+        step_by_step(self, projected, start, lengths, direction)
+    }
+}
+
+/// A cell that writes a gated update into its memory, and sends it along [`Paths::update`].
+pub trait Gated: Cell {}

@@ -1,0 +1,117 @@
+//! The LSTM of Google's Neural Machine Translation system: the output is not squashed, and the
+//! memory can be clipped.
+//!
+//! ```text
+//! [i f g o] = x_t · W_x + b + h · W_h                     [B, 4H]   packed in this order
+//! c'        = clip(σ(f) ⊙ c + σ(i) ⊙ φ(g), −δ, δ)         [B, H]
+//! h'        = σ(o) ⊙ c'                                   [B, H]
+//! ```
+//!
+//! `W_x` is `[I, 4H]`, `W_h` is `[H, 4H]`, `b` is `[4H]`. Training moves `δ` from 8 to 1, which
+//! lets the model be quantised afterwards.
+//!
+//! Source: Wu et al. (2016), Google's Neural Machine Translation System, equations 5 and 6 and
+//! section 6.
+
+use burn::{
+    module::Param,
+    nn::Initializer,
+    prelude::*,
+    tensor::{activation::sigmoid, module::linear},
+};
+
+use crate::{Cell, Gated, LstmState, Paths, init};
+
+/// Sizes and initial values of a [`GnmtLstmCell`].
+#[derive(Config, Debug)]
+pub struct GnmtLstmConfig {
+    /// Features of one input step, `I`.
+    pub d_input: usize,
+    /// Features of the state, `H`.
+    pub d_hidden: usize,
+    /// The bound `δ` of the memory, above 0; none does not clip.
+    #[config(default = "None")]
+    pub clip: Option<f64>,
+    /// Initial bias of the forget gate.
+    #[config(default = 1.0)]
+    pub forget_bias: f64,
+    /// How all weights are drawn, gate by gate.
+    #[config(default = "Initializer::Uniform { min: -0.04, max: 0.04 }")]
+    pub initializer: Initializer,
+}
+
+/// One layer of GNMT's LSTM, as a [`Cell`].
+#[derive(Module, Debug)]
+pub struct GnmtLstmCell {
+    /// `W_x`, `[I, 4H]`.
+    pub w_x: Param<Tensor<2>>,
+    /// `W_h`, `[H, 4H]`.
+    pub w_h: Param<Tensor<2>>,
+    /// `b`, `[4H]`.
+    pub b: Param<Tensor<1>>,
+    /// The bound `δ` of the memory; a schedule may change it between two steps of training.
+    #[module(skip)]
+    pub clip: Option<f64>,
+}
+
+impl GnmtLstmConfig {
+    /// Draws a new cell, with `b` zero but for the forget gate.
+    ///
+    /// # Panics
+    ///
+    /// If the bound is not above 0.
+    pub fn init(&self, device: &Device) -> GnmtLstmCell {
+        let (d, h) = (self.d_input, self.d_hidden);
+        if let Some(clip) = self.clip {
+            assert!(clip > 0.0, "the bound of a clipped memory is above 0, got {clip}");
+        }
+        GnmtLstmCell {
+            w_x: init::packed(&self.initializer, [d, h], 4, device),
+            w_h: init::packed(&self.initializer, [h, h], 4, device),
+            b: init::packed_bias(&[0.0, self.forget_bias, 0.0, 0.0], h, device),
+            clip: self.clip,
+        }
+    }
+}
+
+impl Cell for GnmtLstmCell {
+    type State = LstmState;
+
+    fn d_input(&self) -> usize {
+        self.w_x.dims()[0]
+    }
+
+    fn d_hidden(&self) -> usize {
+        self.w_h.dims()[0]
+    }
+
+    fn initial_state(&self, batch: usize) -> LstmState {
+        let zeros = init::zeros_like_weight(&self.w_h, batch, self.d_hidden());
+        LstmState { hidden: zeros.clone(), cell: zeros }
+    }
+
+    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
+        linear(x, self.w_x.val(), Some(self.b.val()))
+    }
+
+    fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
+        let LstmState { hidden: h, cell: c } = state;
+        assert_shape!(c, [projected.dims()[0], self.d_hidden()]);
+
+        let gates = projected + paths.recurrent(h).matmul(self.w_h.val());
+        let [i, f, g, o] = init::blocks(gates);
+
+        let mut cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
+        if let Some(delta) = self.clip {
+            cell = cell.clamp(-delta, delta);
+        }
+        let hidden = sigmoid(o) * cell.clone();
+        LstmState { hidden, cell }
+    }
+
+    fn output(&self, state: &LstmState) -> Tensor<2> {
+        state.hidden.clone()
+    }
+}
+
+impl Gated for GnmtLstmCell {}

@@ -1,0 +1,7 @@
+//! The sequence operations composed of Burn's own: what every backend falls back on, and the
+//! readable form of what the hand-written paths compute.
+
+pub(crate) mod gru;
+pub(crate) mod lstm;
+pub(crate) mod rnn;
+mod value;

@@ -1,0 +1,421 @@
+//! The fused sequence operations against a recurrence written one step at a time in tensor
+//! operations, with Burn's own autodiff, in double precision: values and all gradients, on every
+//! backend this build contains.
+
+mod reference;
+
+use burn::{
+    prelude::*,
+    tensor::{DType, TensorData},
+};
+use crate::{
+    Activation, Direction, Gates, GruOperands, Lengths, LstmOperands, Reset, Update, gru_sequence,
+    lstm_sequence, rnn_sequence,
+};
+use recurrent_testkit::{assert_close, random};
+use rstest::rstest;
+
+/// Which recurrence.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Rnn(Activation),
+    Lstm(Gates),
+    Gru(Reset, Update),
+}
+
+const KINDS: [Kind; 11] = [
+    Kind::Rnn(Activation::Tanh),
+    Kind::Rnn(Activation::Relu),
+    Kind::Rnn(Activation::Identity),
+    Kind::Lstm(Gates::Original),
+    Kind::Lstm(Gates::Forget),
+    Kind::Lstm(Gates::Peephole),
+    Kind::Lstm(Gates::Coupled),
+    Kind::Gru(Reset::AfterProduct, Update::Keeps),
+    Kind::Gru(Reset::AfterProduct, Update::Writes),
+    Kind::Gru(Reset::BeforeProduct, Update::Keeps),
+    Kind::Gru(Reset::BeforeProduct, Update::Writes),
+];
+
+impl Kind {
+    fn blocks(self) -> usize {
+        match self {
+            Self::Rnn(_) => 1,
+            Self::Lstm(gates) => gates.count(),
+            Self::Gru(..) => 3,
+        }
+    }
+}
+
+/// The operands of a recurrence. Those that a kind does not have are left alone.
+#[derive(Clone)]
+struct Operands {
+    x: Tensor<3>,
+    w_h: Tensor<2>,
+    peephole: Tensor<2>,
+    b_h: Tensor<1>,
+    hidden: Tensor<2>,
+    cell: Tensor<2>,
+}
+
+/// What comes out. Kinds without a cell repeat the hidden state.
+struct Results {
+    outputs: Tensor<3>,
+    hidden: Tensor<2>,
+    cell: Tensor<2>,
+}
+
+type Run = fn(Kind, Operands, &Lengths, Direction) -> Results;
+
+fn fused(kind: Kind, o: Operands, lengths: &Lengths, direction: Direction) -> Results {
+    match kind {
+        Kind::Rnn(activation) => {
+            let (outputs, hidden) =
+                rnn_sequence(o.x, o.w_h, o.hidden, activation, lengths, direction);
+            Results { outputs, cell: hidden.clone(), hidden }
+        }
+        Kind::Lstm(gates) => {
+            let peephole = (gates == Gates::Peephole).then_some(o.peephole);
+            let operands = LstmOperands { w_h: o.w_h, peephole, hidden: o.hidden, cell: o.cell };
+            let sequence = lstm_sequence(o.x, operands, gates, lengths, direction);
+            Results { outputs: sequence.outputs, hidden: sequence.hidden, cell: sequence.cell }
+        }
+        Kind::Gru(reset, update) => {
+            let operands = GruOperands { w_h: o.w_h, b_h: o.b_h, hidden: o.hidden };
+            let (outputs, hidden) = gru_sequence(o.x, operands, reset, update, lengths, direction);
+            Results { outputs, cell: hidden.clone(), hidden }
+        }
+    }
+}
+
+/// Which operands are tracked, in the order of [`Operands`].
+#[derive(Clone, Copy)]
+struct Tracked([bool; 6]);
+
+const ALL: Tracked = Tracked([true; 6]);
+
+/// How much each result counts in the loss.
+#[derive(Clone, Copy)]
+struct Loss {
+    outputs: f64,
+    hidden: f64,
+    cell: f64,
+}
+
+const EVERYTHING: Loss = Loss { outputs: 1.0, hidden: 1.0, cell: 1.0 };
+
+/// Values and gradients of one run, each with its name.
+type Record = Vec<(&'static str, Option<TensorData>)>;
+
+/// A problem: what to run on which batch.
+#[derive(Clone, Debug)]
+struct Problem {
+    kind: Kind,
+    lengths: Lengths,
+    direction: Direction,
+    hidden: usize,
+}
+
+impl Problem {
+    fn new(kind: Kind, lengths: &[usize], steps: usize, hidden: usize) -> Self {
+        let lengths = Lengths::new(lengths, steps);
+        Self { kind, lengths, direction: Direction::Forward, hidden }
+    }
+
+    fn toward(self, direction: Direction) -> Self {
+        Self { direction, ..self }
+    }
+
+    fn operands(&self, dtype: DType, device: &Device) -> Operands {
+        let (b, t, h) = (self.lengths.batch(), self.lengths.steps(), self.hidden);
+        let n = self.kind.blocks() * h;
+        let scale = (h as f64).powf(-0.5);
+        Operands {
+            x: random([b, t, n], 1, dtype, device),
+            w_h: random([h, n], 2, dtype, device) * scale,
+            peephole: random([3, h], 3, dtype, device),
+            b_h: random([n], 4, dtype, device),
+            hidden: random([b, h], 5, dtype, device),
+            cell: random([b, h], 6, dtype, device),
+        }
+    }
+
+    fn run(&self, run: Run, operands: Operands, tracked: Tracked, loss: Loss) -> Record {
+        let Tracked(on) = tracked;
+        let o = Operands {
+            x: operands.x.set_require_grad(on[0]),
+            w_h: operands.w_h.set_require_grad(on[1]),
+            peephole: operands.peephole.set_require_grad(on[2]),
+            b_h: operands.b_h.set_require_grad(on[3]),
+            hidden: operands.hidden.set_require_grad(on[4]),
+            cell: operands.cell.set_require_grad(on[5]),
+        };
+        let results = run(self.kind, o.clone(), &self.lengths, self.direction);
+        let (device, dtype) = (o.x.device(), o.x.dtype());
+        let mut record: Record = vec![
+            ("outputs", Some(results.outputs.to_data())),
+            ("hidden", Some(results.hidden.to_data())),
+            ("cell", Some(results.cell.to_data())),
+        ];
+        if !device.is_autodiff() || on == [false; 6] {
+            return record;
+        }
+        let mut terms: Vec<Tensor<1>> = Vec::new();
+        let outputs = random(results.outputs.dims(), 7, dtype, &device) * loss.outputs;
+        let hidden = random(results.hidden.dims(), 8, dtype, &device) * loss.hidden;
+        let cell = random(results.cell.dims(), 9, dtype, &device) * loss.cell;
+        if loss.outputs != 0.0 {
+            terms.push((results.outputs * outputs).sum());
+        }
+        if loss.hidden != 0.0 {
+            terms.push((results.hidden * hidden).sum());
+        }
+        if loss.cell != 0.0 {
+            terms.push((results.cell * cell).sum());
+        }
+        let total = terms.into_iter().reduce(|a, b| a + b).expect("a loss has a term");
+        let grads = total.backward();
+        record.push(("grad x", o.x.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad w_h", o.w_h.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad peephole", o.peephole.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad b_h", o.b_h.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad hidden", o.hidden.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad cell", o.cell.grad(&grads).map(Tensor::into_data)));
+        record
+    }
+
+    /// Fused on `device` against step by step in double precision on `flex`.
+    #[track_caller]
+    fn check(&self, device: &Device, dtype: DType, tolerance: f64) {
+        let oracle = Device::flex().autodiff();
+        let expected =
+            self.run(reference::step_by_step, self.operands(DType::F64, &oracle), ALL, EVERYTHING);
+        let actual = self.run(fused, self.operands(dtype, device), ALL, EVERYTHING);
+        assert_records_close(&actual, &expected, tolerance, self);
+    }
+}
+
+#[track_caller]
+fn assert_records_close(actual: &Record, expected: &Record, tolerance: f64, problem: &Problem) {
+    assert_eq!(actual.len(), expected.len());
+    for ((name, actual), (_, expected)) in actual.iter().zip(expected) {
+        match (actual, expected) {
+            (None, None) => {}
+            (Some(actual), Some(expected)) => {
+                let pairs = actual.iter::<f64>().zip(expected.iter::<f64>());
+                for (a, e) in pairs {
+                    let off = (a - e).abs() / e.abs().max(1.0);
+                    assert!(off <= tolerance, "{name}: {a} for {e}, off by {off:.1e}\n{problem:?}");
+                }
+            }
+            (actual, _) => panic!("{name}: present is {}\n{problem:?}", actual.is_some()),
+        }
+    }
+}
+
+/// Every shape and length that has its own path: ragged with 0 and T, one step, one sequence, a
+/// width that fills no vector, a width beyond one vector.
+fn shapes(kind: Kind) -> Vec<Problem> {
+    let problems = [
+        Problem::new(kind, &[4, 0, 2, 1], 4, 3),
+        Problem::new(kind, &[1], 1, 5),
+        Problem::new(kind, &[3, 3], 3, 8),
+        Problem::new(kind, &[2], 6, 13),
+        Problem::new(kind, &[2, 5, 5, 3, 1], 7, 33),
+    ];
+    problems
+        .into_iter()
+        .flat_map(|p| [p.clone(), p.toward(Direction::Backward)])
+        .collect()
+}
+
+fn check_every_kind_and_shape(device: &Device, dtype: DType, tolerance: f64) {
+    for problem in KINDS.into_iter().flat_map(shapes) {
+        problem.check(device, dtype, tolerance);
+    }
+}
+
+#[test]
+fn flex_in_f64() {
+    check_every_kind_and_shape(&Device::flex().autodiff(), DType::F64, 1e-10);
+}
+
+#[test]
+fn flex_in_f32() {
+    check_every_kind_and_shape(&Device::flex().autodiff(), DType::F32, 1e-5);
+}
+
+/// `bf16` takes the composed path; its mantissa has 8 bits.
+#[test]
+fn flex_in_bf16() {
+    let device = Device::flex().autodiff();
+    for kind in KINDS {
+        Problem::new(kind, &[3, 1], 3, 4).check(&device, DType::BF16, 0.1);
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+#[expect(deprecated, reason = "asked for by users of Burn 0.22")]
+fn ndarray_in_f64_and_f32() {
+    check_every_kind_and_shape(&Device::ndarray().autodiff(), DType::F64, 1e-10);
+    check_every_kind_and_shape(&Device::ndarray().autodiff(), DType::F32, 1e-5);
+}
+
+/// Takes the adapter of `CUBECL_WGPU_DEFAULT_DEVICE`, so `Cpu` runs it on a software driver.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+#[test]
+fn wgpu_in_f32() {
+    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    check_every_kind_and_shape(&device.autodiff(), DType::F32, 1e-5);
+}
+
+/// A gradient is there exactly for what is tracked, and does not depend on what else is.
+#[rstest]
+#[case(Kind::Rnn(Activation::Tanh))]
+#[case(Kind::Lstm(Gates::Peephole))]
+#[case(Kind::Gru(Reset::AfterProduct, Update::Keeps))]
+#[case(Kind::Gru(Reset::BeforeProduct, Update::Keeps))]
+fn every_subset_of_tracked_operands(#[case] kind: Kind) {
+    let device = Device::flex().autodiff();
+    let problem = Problem::new(kind, &[3, 1], 3, 4);
+    for subset in 0..64_u32 {
+        let tracked = Tracked(std::array::from_fn(|n| subset >> n & 1 == 1));
+        let used = match kind {
+            Kind::Rnn(_) => 0b01_0011,
+            Kind::Lstm(_) => 0b11_0111,
+            Kind::Gru(..) => 0b01_1011,
+        };
+        if subset & used == 0 {
+            continue;
+        }
+        let run = |run| problem.run(run, problem.operands(DType::F64, &device), tracked, EVERYTHING);
+        assert_records_close(&run(fused), &run(reference::step_by_step), 1e-10, &problem);
+    }
+}
+
+/// With nothing tracked the result is a constant, with the same values.
+#[rstest]
+fn nothing_tracked(#[values(false, true)] autodiff: bool) {
+    let device = if autodiff { Device::flex().autodiff() } else { Device::flex() };
+    for kind in KINDS {
+        let problem = Problem::new(kind, &[3, 1], 3, 4);
+        let run = |run| {
+            let operands = problem.operands(DType::F64, &device);
+            problem.run(run, operands, Tracked([false; 6]), EVERYTHING)
+        };
+        assert_records_close(&run(fused), &run(reference::step_by_step), 1e-10, &problem);
+    }
+}
+
+#[rstest]
+#[case::only_the_outputs(Loss { outputs: 1.0, hidden: 0.0, cell: 0.0 })]
+#[case::only_the_final_hidden_state(Loss { outputs: 0.0, hidden: 1.0, cell: 0.0 })]
+#[case::only_the_final_cell(Loss { outputs: 0.0, hidden: 0.0, cell: 1.0 })]
+fn only_one_result_used(#[case] loss: Loss) {
+    let device = Device::flex().autodiff();
+    for problem in KINDS.map(|kind| Problem::new(kind, &[3, 0, 1], 3, 4)) {
+        let run = |run| problem.run(run, problem.operands(DType::F64, &device), ALL, loss);
+        assert_records_close(&run(fused), &run(reference::step_by_step), 1e-10, &problem);
+    }
+}
+
+#[test]
+fn under_gradient_checkpointing() {
+    let (plain, checkpointing) =
+        (Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing());
+    for problem in KINDS.map(|kind| Problem::new(kind, &[3, 0, 1], 3, 4)) {
+        let run = |run, device| problem.run(run, problem.operands(DType::F64, device), ALL, EVERYTHING);
+        let expected = run(reference::step_by_step, &plain);
+        assert_records_close(&run(fused, &checkpointing), &expected, 1e-10, &problem);
+    }
+}
+
+/// Views instead of fresh tensors: swapped axes, expanded rows, slices at an odd offset.
+#[test]
+fn strided_and_expanded_operands() {
+    for problem in KINDS.map(|kind| Problem::new(kind, &[3, 2], 3, 5)) {
+        let plain = problem.operands(DType::F64, &Device::flex());
+        let views = Operands {
+            x: plain.x.clone().swap_dims(0, 2).repeat_dim(0, 1).swap_dims(0, 2),
+            w_h: Tensor::cat(vec![plain.w_h.clone(), plain.w_h.clone()], 1)
+                .narrow(1, problem.kind.blocks() * 5, problem.kind.blocks() * 5),
+            peephole: plain.peephole.clone().flip([0]).flip([0]),
+            b_h: plain.b_h.clone(),
+            hidden: plain.hidden.clone().narrow(0, 1, 1).expand([2, 5]),
+            cell: plain.cell.clone().transpose().transpose(),
+        };
+        let packed = Operands {
+            hidden: Tensor::cat(vec![plain.hidden.clone().narrow(0, 1, 1); 2], 0),
+            ..plain
+        };
+        let values = |operands| problem.run(fused, operands, Tracked([false; 6]), EVERYTHING);
+        assert_records_close(&values(views), &values(packed), 0.0, &problem);
+    }
+}
+
+/// X-8 as far as a kernel goes: NaN in padding reaches neither a value nor a gradient, NaN in a
+/// real step reaches every result.
+#[rstest]
+fn nan_in_padding_is_never_read(
+    #[values(Direction::Forward, Direction::Backward)] direction: Direction,
+) {
+    let device = Device::flex().autodiff();
+    for problem in KINDS.map(|kind| Problem::new(kind, &[2, 3], 3, 4).toward(direction)) {
+        let clean = problem.operands(DType::F64, &device);
+        let width = problem.kind.blocks() * 4;
+        let poison = |row: usize, t: usize| {
+            let nan = Tensor::full([1, 1, width], f64::NAN, (&device, DType::F64));
+            let x = clean.x.clone().slice_assign(s![row..row + 1, t..t + 1, ..], nan);
+            problem.run(fused, Operands { x, ..clean.clone() }, ALL, EVERYTHING)
+        };
+        let expected = problem.run(fused, clean.clone(), ALL, EVERYTHING);
+        assert_records_close(&poison(0, 2), &expected, 0.0, &problem);
+        for (name, data) in poison(1, 2).into_iter().take(3) {
+            let reached = data.expect("a value").iter::<f64>().any(f64::is_nan);
+            assert!(reached, "{name} of {problem:?} hides a NaN");
+        }
+    }
+}
+
+/// two equal calls give equal bits.
+#[test]
+fn equal_calls_give_equal_bits() {
+    let device = Device::flex().autodiff();
+    for problem in KINDS.map(|kind| Problem::new(kind, &[64, 33, 50], 64, 96)) {
+        let run = || problem.run(fused, problem.operands(DType::F32, &device), ALL, EVERYTHING);
+        assert_records_close(&run(), &run(), 0.0, &problem);
+    }
+}
+
+/// Outputs at padded steps are zero; a sequence of length 0 keeps its state.
+#[test]
+fn padding_puts_out_zeros_and_keeps_the_state() {
+    let problem = Problem::new(Kind::Lstm(Gates::Forget), &[0, 2], 3, 4);
+    let operands = problem.operands(DType::F64, &Device::flex());
+    let results = fused(problem.kind, operands.clone(), &problem.lengths, Direction::Forward);
+    assert_close(&results.outputs.clone().narrow(0, 0, 1), Tensor::<3>::zeros([1, 3, 4], &Device::flex()).into_data(), 0.0);
+    assert_close(&results.hidden.narrow(0, 0, 1), operands.hidden.narrow(0, 0, 1).into_data(), 0.0);
+    assert_close(&results.cell.narrow(0, 0, 1), operands.cell.narrow(0, 0, 1).into_data(), 0.0);
+    let padded = results.outputs.slice(s![1..2, 2..3, ..]);
+    assert_close(&padded, [[[0.0; 4]]], 0.0);
+}
+
+#[test]
+#[should_panic(expected = "axis 2 expected 16, got 15")]
+fn an_input_of_the_wrong_width_is_refused() {
+    let problem = Problem::new(Kind::Lstm(Gates::Forget), &[3, 3], 3, 4);
+    let operands = problem.operands(DType::F32, &Device::flex());
+    let x = operands.x.clone().narrow(2, 0, 15);
+    fused(problem.kind, Operands { x, ..operands }, &problem.lengths, Direction::Forward);
+}
+
+#[test]
+#[should_panic(expected = "peephole weights belong to `Gates::Peephole`")]
+fn peepholes_without_their_gates_are_refused() {
+    let problem = Problem::new(Kind::Lstm(Gates::Forget), &[3, 3], 3, 4);
+    let o = problem.operands(DType::F32, &Device::flex());
+    let operands =
+        LstmOperands { w_h: o.w_h, peephole: Some(o.peephole), hidden: o.hidden, cell: o.cell };
+    lstm_sequence(o.x, operands, Gates::Forget, &problem.lengths, Direction::Forward);
+}

@@ -1,0 +1,111 @@
+//! The recurrences as the specification writes them: one step at a time, in tensor operations.
+
+use burn::{
+    prelude::*,
+    tensor::activation::{relu, sigmoid},
+};
+use crate::{Activation, Direction, Gates, Lengths, Reset, Update};
+
+use super::{Kind, Operands, Results};
+
+/// The hidden state and the cell (of those that have one).
+type State = (Tensor<2>, Tensor<2>);
+
+pub(super) fn step_by_step(
+    kind: Kind,
+    operands: Operands,
+    lengths: &Lengths,
+    direction: Direction,
+) -> Results {
+    let device = operands.x.device();
+    let mask = lengths.pad_mask(&device);
+    let steps = lengths.steps();
+    let order: Vec<usize> = match direction {
+        Direction::Forward => (0..steps).collect(),
+        Direction::Backward => (0..steps).rev().collect(),
+    };
+    let mut state: State = (operands.hidden.clone(), operands.cell.clone());
+    let mut outputs = vec![operands.hidden.clone(); steps];
+    for t in order {
+        let x_t = operands.x.clone().slice(s![.., t..t + 1, ..]).squeeze_dim(1);
+        let pad = mask.clone().slice(s![.., t..t + 1]).expand(state.0.dims());
+        let (h, c) = match kind {
+            Kind::Rnn(activation) => rnn(activation, &operands, x_t, &state),
+            Kind::Lstm(gates) => lstm(gates, &operands, x_t, &state),
+            Kind::Gru(reset, update) => gru(reset, update, &operands, x_t, &state),
+        };
+        outputs[t] = h.clone().mask_fill(pad.clone(), 0.0);
+        state = (h.mask_where(pad.clone(), state.0), c.mask_where(pad, state.1));
+    }
+    let outputs = Tensor::stack(outputs, 1);
+    let cell = match kind {
+        Kind::Lstm(_) => state.1,
+        Kind::Rnn(_) | Kind::Gru(..) => state.0.clone(),
+    };
+    Results { outputs, hidden: state.0, cell }
+}
+
+fn rnn(activation: Activation, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
+    let a = x + h.clone().matmul(o.w_h.clone());
+    let h = match activation {
+        Activation::Tanh => a.tanh(),
+        Activation::Relu => relu(a),
+        Activation::Identity => a,
+    };
+    (h, c.clone())
+}
+
+fn lstm(gates: Gates, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
+    let a = x + h.clone().matmul(o.w_h.clone());
+    let blocks = a.chunk(gates.count(), 1);
+    let c = c.clone();
+    match gates {
+        Gates::Original => {
+            let [i, g, out] = blocks.try_into().unwrap();
+            let c = c + sigmoid(i) * g.tanh();
+            (sigmoid(out) * c.clone().tanh(), c)
+        }
+        Gates::Forget => {
+            let [i, f, g, out] = blocks.try_into().unwrap();
+            let c = sigmoid(f) * c + sigmoid(i) * g.tanh();
+            (sigmoid(out) * c.clone().tanh(), c)
+        }
+        Gates::Peephole => {
+            let [i, f, g, out] = blocks.try_into().unwrap();
+            let p = |n: usize| o.peephole.clone().slice(s![n..n + 1, ..]);
+            let i = sigmoid(i + p(0) * c.clone());
+            let f = sigmoid(f + p(1) * c.clone());
+            let c = f * c + i * g.tanh();
+            let out = sigmoid(out + p(2) * c.clone());
+            (out * c.clone().tanh(), c)
+        }
+        Gates::Coupled => {
+            let [f, g, out] = blocks.try_into().unwrap();
+            let f = sigmoid(f);
+            let c = f.clone() * c + (-f + 1.0) * g.tanh();
+            (sigmoid(out) * c.clone().tanh(), c)
+        }
+    }
+}
+
+fn gru(reset: Reset, update: Update, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
+    let hidden = h.dims()[1];
+    let part = |t: &Tensor<2>, n: usize| t.clone().slice(s![.., n * hidden..(n + 1) * hidden]);
+    let (w, b) = (o.w_h.clone(), o.b_h.clone().unsqueeze::<2>());
+    let h = h.clone();
+    let gate = |n: usize| {
+        sigmoid(part(&x, n) + h.clone().matmul(part(&w, n)) + part(&b, n))
+    };
+    let (r, z) = (gate(0), gate(1));
+    let n = match reset {
+        Reset::AfterProduct => r * (h.clone().matmul(part(&w, 2)) + part(&b, 2)),
+        Reset::BeforeProduct => (r * h.clone()).matmul(part(&w, 2)) + part(&b, 2),
+    };
+    let n = (part(&x, 2) + n).tanh();
+    let one_minus_z = -z.clone() + 1.0;
+    let h = match update {
+        Update::Keeps => one_minus_z * n + z * h,
+        Update::Writes => one_minus_z * h + z * n,
+    };
+    (h, c.clone())
+}

@@ -1,0 +1,31 @@
+//! What the tests of this workspace share: closeness, finite differences, fixtures, and random
+//! tensors that do not touch Burn's global generator. A development dependency only.
+
+mod close;
+mod fixture;
+mod gradients;
+mod random;
+
+pub use close::{assert_close, assert_same_bits, largest_difference};
+pub use fixture::Fixture;
+pub use gradients::{check_gradients, check_input_gradient};
+pub use random::{fill, random};
+
+use burn::{
+    module::{Module, ModuleMapper, Param},
+    prelude::*,
+    tensor::DType,
+};
+
+/// The module with every parameter in double precision, so that gradients can be checked.
+pub fn in_f64<M: Module>(module: M) -> M {
+    struct Cast;
+    impl ModuleMapper for Cast {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, value, mapper) = param.consume();
+            let value = value.detach().cast(DType::F64).require_grad();
+            Param::from_mapped_value(id, value, mapper)
+        }
+    }
+    module.map(&mut Cast)
+}

@@ -1,0 +1,46 @@
+//! Numbers for tests that do not depend on what other tests draw.
+
+use burn::{
+    prelude::*,
+    tensor::{DType, Shape, TensorData},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+/// Uniform numbers in `[-1, 1)`, the same for the same seed on every device.
+pub fn random<const D: usize>(
+    shape: [usize; D],
+    seed: u64,
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let numbers: Vec<f64> =
+        (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(numbers, Shape::from(shape)), (device, dtype))
+}
+
+/// The fill of the golden vectors: element `n` is `(((7n + 3k) mod 11) − 5) / 10`.
+pub fn fill<const D: usize>(
+    shape: [usize; D],
+    k: usize,
+    dtype: DType,
+    device: &Device,
+) -> Tensor<D> {
+    let numbers: Vec<f64> = (0..shape.iter().product())
+        .map(|n| (((7 * n + 3 * k) % 11) as f64 - 5.0) / 10.0)
+        .collect();
+    Tensor::from_data(TensorData::new(numbers, Shape::from(shape)), (device, dtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fill_is_the_one_of_the_golden_vectors() {
+        let device = Device::flex();
+        let a = fill([2, 2], 1, DType::F64, &device);
+        crate::assert_close(&a, [[-0.2, 0.5], [0.1, -0.3]], 1e-15);
+        crate::assert_close(&fill([2], 3, DType::F64, &device), [0.4, 0.0], 1e-15);
+    }
+}

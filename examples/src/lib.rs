@@ -1,0 +1,1 @@
+//! One short program per model; see the files beside `Cargo.toml`.
