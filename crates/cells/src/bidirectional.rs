@@ -83,10 +83,7 @@ impl<S: State> State for BidirectionalState<S> {
     }
 
     fn map_constants(self, f: &mut dyn FnMut(Tensor<2>) -> Tensor<2>) -> Self {
-        Self {
-            forward: self.forward.map_constants(f),
-            backward: self.backward.map_constants(f),
-        }
+        Self { forward: self.forward.map_constants(f), backward: self.backward.map_constants(f) }
     }
 }
 

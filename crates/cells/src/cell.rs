@@ -1,13 +1,13 @@
 //! What every recurrent cell can do: one step. Sequences, directions and stacks are built on it
 //! once, for every cell, in [`unroll`](crate::unroll) and [`Layer`](crate::Layer).
 
-use burn::prelude::*;
+use burn::{module::ModuleDisplay, prelude::*};
 use recurrent_kernels::{Direction, Lengths};
 
 use crate::{Direct, Paths, State, unroll::step_by_step};
 
 /// One step of a recurrence.
-pub trait Cell: Module {
+pub trait Cell: Module + ModuleDisplay {
     /// What one step hands to the next.
     type State: State;
 
@@ -28,12 +28,8 @@ pub trait Cell: Module {
 
     /// The recurrence proper: `projected`, `[B, G]`, and a state to the next state. What reads the
     /// past goes along `paths`; [`Direct`] for the cell's own equations.
-    fn advance<P: Paths>(
-        &self,
-        projected: Tensor<2>,
-        state: Self::State,
-        paths: &P,
-    ) -> Self::State;
+    fn advance<P: Paths>(&self, projected: Tensor<2>, state: Self::State, paths: &P)
+    -> Self::State;
 
     /// What the layer above sees of a state, `[B, H]`.
     fn output(&self, state: &Self::State) -> Tensor<2>;

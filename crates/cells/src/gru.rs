@@ -116,7 +116,8 @@ impl Cell for GruCell {
                 (z, (n_x + r * n_h).tanh())
             }
             Reset::BeforeProduct => {
-                let part = |t: &Tensor<2>, from, count| t.clone().narrow(1, from * hidden, count * hidden);
+                let part =
+                    |t: &Tensor<2>, from, count| t.clone().narrow(1, from * hidden, count * hidden);
                 let rz_h = seen.clone().matmul(part(&w_h, 0, 2)) + part(&b_h, 0, 2);
                 let [r_h, z_h] = init::blocks(rz_h);
                 let (r, z) = (sigmoid(r_x + r_h), sigmoid(z_x + z_h));
@@ -143,8 +144,7 @@ impl Cell for GruCell {
         lengths: &Lengths,
         direction: Direction,
     ) -> (Tensor<3>, Tensor<2>) {
-        let operands =
-            GruOperands { w_h: self.w_h.val(), b_h: self.b_h.val(), hidden: start };
+        let operands = GruOperands { w_h: self.w_h.val(), b_h: self.b_h.val(), hidden: start };
         gru_sequence(projected, operands, self.reset, self.update, lengths, direction)
     }
 }

@@ -1,13 +1,13 @@
 //! From sequences to sequences.
 
-use burn::prelude::*;
+use burn::{module::ModuleDisplay, prelude::*};
 use recurrent_kernels::{Direction, Lengths};
 
 use crate::{Cell, State, unroll};
 
 /// Takes a batch of sequences to a batch of sequences. Every [`Cell`] is a layer that reads
 /// forward.
-pub trait Layer: Module {
+pub trait Layer: Module + ModuleDisplay {
     /// What the end of one sequence hands to the start of the next.
     type State: State;
 

@@ -99,7 +99,10 @@ impl LeakRate {
                 (spectrum(*longest), false)
             }
             Self::Learned { longest } => {
-                assert!(*longest > 1.0, "a longest time constant to learn is above 1, got {longest}");
+                assert!(
+                    *longest > 1.0,
+                    "a longest time constant to learn is above 1, got {longest}"
+                );
                 (spectrum(*longest), true)
             }
         };

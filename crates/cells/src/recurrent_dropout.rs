@@ -14,7 +14,7 @@ use burn::{
     prelude::*,
 };
 
-use crate::{Gated, Cell, Paths};
+use crate::{Cell, Gated, Paths};
 
 /// A [`Gated`] cell under recurrent dropout. It acts while training: on an autodiff device, unless
 /// frozen.

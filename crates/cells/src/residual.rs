@@ -39,7 +39,7 @@ impl<L: Layer> Layer for Residual<L> {
         lengths: &Lengths,
     ) -> (Tensor<3>, L::State) {
         let (y, last) = self.layer.forward(x.clone(), start, lengths);
-        assert_shape!(y, x.dims());
+        assert_eq!(y.dims(), x.dims(), "a residual layer is as wide as its input");
         let mut sum = y + x;
         if !lengths.is_full() {
             let mask = lengths.pad_mask(&sum.device()).unsqueeze_dim::<3>(2).expand(sum.dims());
@@ -55,7 +55,7 @@ impl<L: Stream> Stream for Residual<L> {
     /// If the layer's output is not as wide as its input.
     fn stream(&self, x: Tensor<2>, state: L::State) -> (Tensor<2>, L::State) {
         let (y, next) = self.layer.stream(x.clone(), state);
-        assert_shape!(y, x.dims());
+        assert_eq!(y.dims(), x.dims(), "a residual layer is as wide as its input");
         (y + x, next)
     }
 }

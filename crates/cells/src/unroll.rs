@@ -48,7 +48,8 @@ pub(crate) fn step_by_step<C: Cell>(
         let mut next = cell.advance(now, state.clone(), &Direct);
         let mut output = cell.output(&next);
         if !lengths.all_run_at(step.t) {
-            let padded = Tensor::<1, Bool>::from_data(lengths.padded_at(step.t).as_slice(), &device);
+            let padded =
+                Tensor::<1, Bool>::from_data(lengths.padded_at(step.t).as_slice(), &device);
             let mask = padded.clone().unsqueeze_dim::<2>(1).expand(output.dims());
             output = output.mask_fill(mask, 0.0);
             next = next.keep_where(&padded, state);

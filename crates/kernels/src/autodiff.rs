@@ -93,14 +93,8 @@ impl<B: Backend + SequenceOps, C: CheckpointStrategy> SequenceOps for Autodiff<B
             OpsKind::Tracked(prep) => {
                 let (states, activated) =
                     B::gru_forward(x, w_h.clone(), b_h, h0, reset, update, course.clone());
-                let saved = GruSaved::<B> {
-                    w_h,
-                    states: states.clone(),
-                    activated,
-                    reset,
-                    update,
-                    course,
-                };
+                let saved =
+                    GruSaved::<B> { w_h, states: states.clone(), activated, reset, update, course };
                 prep.finish(saved, states)
             }
             OpsKind::UnTracked(prep) => {

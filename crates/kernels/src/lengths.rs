@@ -73,7 +73,8 @@ impl Lengths {
 
     /// `[B, T]`, true where a step is padding (Burn's convention).
     pub fn pad_mask(&self, device: &Device) -> Tensor<2, Bool> {
-        let mask = self.lengths.iter().flat_map(|length| (0..self.steps).map(move |t| t >= *length));
+        let mask =
+            self.lengths.iter().flat_map(|length| (0..self.steps).map(move |t| t >= *length));
         let data = TensorData::new(mask.collect::<Vec<bool>>(), [self.batch(), self.steps]);
         Tensor::from_data(data, device)
     }

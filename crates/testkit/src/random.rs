@@ -26,9 +26,8 @@ pub fn fill<const D: usize>(
     dtype: DType,
     device: &Device,
 ) -> Tensor<D> {
-    let numbers: Vec<f64> = (0..shape.iter().product())
-        .map(|n| (((7 * n + 3 * k) % 11) as f64 - 5.0) / 10.0)
-        .collect();
+    let numbers: Vec<f64> =
+        (0..shape.iter().product()).map(|n| (((7 * n + 3 * k) % 11) as f64 - 5.0) / 10.0).collect();
     Tensor::from_data(TensorData::new(numbers, Shape::from(shape)), (device, dtype))
 }
 

@@ -162,9 +162,7 @@ fn backward_step<B: Backend>(
     let through_tanh = |t: Value<B>| (t.clone() * t).complement();
     let tanh_c = cells.after.clone().tanh();
     let d_o = |o: &Value<B>| dh.clone() * tanh_c.clone() * through_sigmoid(o.clone());
-    let dc = |o: &Value<B>| {
-        flow.dc.clone() + dh.clone() * o.clone() * through_tanh(tanh_c.clone())
-    };
+    let dc = |o: &Value<B>| flow.dc.clone() + dh.clone() * o.clone() * through_tanh(tanh_c.clone());
     match gates {
         Gates::Original => {
             let [i, g, o] = activated.blocks();
@@ -203,11 +201,7 @@ fn backward_step<B: Backend>(
 }
 
 /// `[3, H]`: `Σ d_i ⊙ c`, `Σ d_f ⊙ c`, `Σ d_o ⊙ c'` over all steps and sequences.
-fn peephole_gradient<B: Backend>(
-    da: &Value<B>,
-    before: &Value<B>,
-    after: &Value<B>,
-) -> Value<B> {
+fn peephole_gradient<B: Backend>(da: &Value<B>, before: &Value<B>, after: &Value<B>) -> Value<B> {
     let [steps, batch, hidden] = before.dims();
     let flat = |cells: &Value<B>| cells.clone().reshape([steps * batch, hidden]);
     let [d_i, d_f, _, d_o] = da.clone().reshape([steps * batch, 4 * hidden]).blocks();

@@ -97,10 +97,7 @@ pub(super) fn forward<F: Real>(
             }
         }
     }
-    (
-        tensor(states, &[steps + 1, batch, hidden]),
-        tensor(activated, &[steps, batch, 4 * hidden]),
-    )
+    (tensor(states, &[steps + 1, batch, hidden]), tensor(activated, &[steps, batch, 4 * hidden]))
 }
 
 /// The gradients of one step of one sequence, before the products with the weights.

@@ -193,13 +193,8 @@ pub(super) fn backward<F: Real>(
     cells: &FloatTensor<Flex>,
     gates: Gates,
     course: &Course,
-) -> (
-    FloatTensor<Flex>,
-    FloatTensor<Flex>,
-    FloatTensor<Flex>,
-    FloatTensor<Flex>,
-    FloatTensor<Flex>,
-) {
+) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>)
+{
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let width = gates.count() * hidden;
@@ -227,8 +222,8 @@ pub(super) fn backward<F: Real>(
             for k in 0..hidden {
                 let n = row * hidden + k;
                 let p = peephole_of(peephole, k);
-                let (d, dc_before) = Unit::read(gates, da_row, k)
-                    .backward(gates, p, (c[n], c_new[n]), dh[n], dc[n]);
+                let (d, dc_before) =
+                    Unit::read(gates, da_row, k).backward(gates, p, (c[n], c_new[n]), dh[n], dc[n]);
                 d.write(gates, da_row, k);
                 dc[n] = dc_before;
                 dh[n] = F::zero();

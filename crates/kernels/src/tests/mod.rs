@@ -4,13 +4,13 @@
 
 mod reference;
 
-use burn::{
-    prelude::*,
-    tensor::{DType, TensorData},
-};
 use crate::{
     Activation, Direction, Gates, GruOperands, Lengths, LstmOperands, Reset, Update, gru_sequence,
     lstm_sequence, rnn_sequence,
+};
+use burn::{
+    prelude::*,
+    tensor::{DType, TensorData},
 };
 use recurrent_testkit::{assert_close, random};
 use rstest::rstest;
@@ -223,10 +223,7 @@ fn shapes(kind: Kind) -> Vec<Problem> {
         Problem::new(kind, &[2], 6, 13),
         Problem::new(kind, &[2, 5, 5, 3, 1], 7, 33),
     ];
-    problems
-        .into_iter()
-        .flat_map(|p| [p.clone(), p.toward(Direction::Backward)])
-        .collect()
+    problems.into_iter().flat_map(|p| [p.clone(), p.toward(Direction::Backward)]).collect()
 }
 
 fn check_every_kind_and_shape(device: &Device, dtype: DType, tolerance: f64) {
@@ -289,7 +286,8 @@ fn every_subset_of_tracked_operands(#[case] kind: Kind) {
         if subset & used == 0 {
             continue;
         }
-        let run = |run| problem.run(run, problem.operands(DType::F64, &device), tracked, EVERYTHING);
+        let run =
+            |run| problem.run(run, problem.operands(DType::F64, &device), tracked, EVERYTHING);
         assert_records_close(&run(fused), &run(reference::step_by_step), 1e-10, &problem);
     }
 }
@@ -325,7 +323,8 @@ fn under_gradient_checkpointing() {
     let (plain, checkpointing) =
         (Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing());
     for problem in KINDS.map(|kind| Problem::new(kind, &[3, 0, 1], 3, 4)) {
-        let run = |run, device| problem.run(run, problem.operands(DType::F64, device), ALL, EVERYTHING);
+        let run =
+            |run, device| problem.run(run, problem.operands(DType::F64, device), ALL, EVERYTHING);
         let expected = run(reference::step_by_step, &plain);
         assert_records_close(&run(fused, &checkpointing), &expected, 1e-10, &problem);
     }
@@ -338,8 +337,11 @@ fn strided_and_expanded_operands() {
         let plain = problem.operands(DType::F64, &Device::flex());
         let views = Operands {
             x: plain.x.clone().swap_dims(0, 2).repeat_dim(0, 1).swap_dims(0, 2),
-            w_h: Tensor::cat(vec![plain.w_h.clone(), plain.w_h.clone()], 1)
-                .narrow(1, problem.kind.blocks() * 5, problem.kind.blocks() * 5),
+            w_h: Tensor::cat(vec![plain.w_h.clone(), plain.w_h.clone()], 1).narrow(
+                1,
+                problem.kind.blocks() * 5,
+                problem.kind.blocks() * 5,
+            ),
             peephole: plain.peephole.clone().flip([0]).flip([0]),
             b_h: plain.b_h.clone(),
             hidden: plain.hidden.clone().narrow(0, 1, 1).expand([2, 5]),
@@ -394,7 +396,11 @@ fn padding_puts_out_zeros_and_keeps_the_state() {
     let problem = Problem::new(Kind::Lstm(Gates::Forget), &[0, 2], 3, 4);
     let operands = problem.operands(DType::F64, &Device::flex());
     let results = fused(problem.kind, operands.clone(), &problem.lengths, Direction::Forward);
-    assert_close(&results.outputs.clone().narrow(0, 0, 1), Tensor::<3>::zeros([1, 3, 4], &Device::flex()).into_data(), 0.0);
+    assert_close(
+        &results.outputs.clone().narrow(0, 0, 1),
+        Tensor::<3>::zeros([1, 3, 4], &Device::flex()).into_data(),
+        0.0,
+    );
     assert_close(&results.hidden.narrow(0, 0, 1), operands.hidden.narrow(0, 0, 1).into_data(), 0.0);
     assert_close(&results.cell.narrow(0, 0, 1), operands.cell.narrow(0, 0, 1).into_data(), 0.0);
     let padded = results.outputs.slice(s![1..2, 2..3, ..]);

@@ -1,10 +1,10 @@
 //! The recurrences as the specification writes them: one step at a time, in tensor operations.
 
+use crate::{Activation, Direction, Gates, Lengths, Reset, Update};
 use burn::{
     prelude::*,
     tensor::activation::{relu, sigmoid},
 };
-use crate::{Activation, Direction, Gates, Lengths, Reset, Update};
 
 use super::{Kind, Operands, Results};
 
@@ -93,9 +93,7 @@ fn gru(reset: Reset, update: Update, o: &Operands, x: Tensor<2>, (h, c): &State)
     let part = |t: &Tensor<2>, n: usize| t.clone().slice(s![.., n * hidden..(n + 1) * hidden]);
     let (w, b) = (o.w_h.clone(), o.b_h.clone().unsqueeze::<2>());
     let h = h.clone();
-    let gate = |n: usize| {
-        sigmoid(part(&x, n) + h.clone().matmul(part(&w, n)) + part(&b, n))
-    };
+    let gate = |n: usize| sigmoid(part(&x, n) + h.clone().matmul(part(&w, n)) + part(&b, n));
     let (r, z) = (gate(0), gate(1));
     let n = match reset {
         Reset::AfterProduct => r * (h.clone().matmul(part(&w, 2)) + part(&b, 2)),
