@@ -8,10 +8,7 @@ use crate::{
     Activation, Direction, Gates, GruOperands, Lengths, LstmOperands, Reset, Update, gru_sequence,
     lstm_sequence, rnn_sequence,
 };
-use burn::{
-    prelude::*,
-    tensor::{DType, TensorData},
-};
+use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{assert_close, random};
 use rstest::rstest;
 
@@ -105,7 +102,13 @@ struct Loss {
 const EVERYTHING: Loss = Loss { outputs: 1.0, hidden: 1.0, cell: 1.0 };
 
 /// Values and gradients of one run, each with its name.
-type Record = Vec<(&'static str, Option<TensorData>)>;
+type Record = Vec<(&'static str, Option<Vec<f64>>)>;
+
+/// The numbers of a tensor, read now: on a GPU, `TensorData` is only fetched when it is first
+/// looked at, and shows what an operation in place has left there by then.
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
 
 /// A problem: what to run on which batch.
 #[derive(Clone, Debug)]
@@ -153,9 +156,9 @@ impl Problem {
         let results = run(self.kind, o.clone(), &self.lengths, self.direction);
         let (device, dtype) = (o.x.device(), o.x.dtype());
         let mut record: Record = vec![
-            ("outputs", Some(results.outputs.to_data())),
-            ("hidden", Some(results.hidden.to_data())),
-            ("cell", Some(results.cell.to_data())),
+            ("outputs", Some(numbers(results.outputs.clone()))),
+            ("hidden", Some(numbers(results.hidden.clone()))),
+            ("cell", Some(numbers(results.cell.clone()))),
         ];
         if !device.is_autodiff() || on == [false; 6] {
             return record;
@@ -175,12 +178,12 @@ impl Problem {
         }
         let total = terms.into_iter().reduce(|a, b| a + b).expect("a loss has a term");
         let grads = total.backward();
-        record.push(("grad x", o.x.grad(&grads).map(Tensor::into_data)));
-        record.push(("grad w_h", o.w_h.grad(&grads).map(Tensor::into_data)));
-        record.push(("grad peephole", o.peephole.grad(&grads).map(Tensor::into_data)));
-        record.push(("grad b_h", o.b_h.grad(&grads).map(Tensor::into_data)));
-        record.push(("grad hidden", o.hidden.grad(&grads).map(Tensor::into_data)));
-        record.push(("grad cell", o.cell.grad(&grads).map(Tensor::into_data)));
+        record.push(("grad x", o.x.grad(&grads).map(numbers)));
+        record.push(("grad w_h", o.w_h.grad(&grads).map(numbers)));
+        record.push(("grad peephole", o.peephole.grad(&grads).map(numbers)));
+        record.push(("grad b_h", o.b_h.grad(&grads).map(numbers)));
+        record.push(("grad hidden", o.hidden.grad(&grads).map(numbers)));
+        record.push(("grad cell", o.cell.grad(&grads).map(numbers)));
         record
     }
 
@@ -202,8 +205,7 @@ fn assert_records_close(actual: &Record, expected: &Record, tolerance: f64, prob
         match (actual, expected) {
             (None, None) => {}
             (Some(actual), Some(expected)) => {
-                let pairs = actual.iter::<f64>().zip(expected.iter::<f64>());
-                for (a, e) in pairs {
+                for (a, e) in actual.iter().zip(expected) {
                     let off = (a - e).abs() / e.abs().max(1.0);
                     assert!(off <= tolerance, "{name}: {a} for {e}, off by {off:.1e}\n{problem:?}");
                 }
@@ -374,7 +376,7 @@ fn nan_in_padding_is_never_read(
         let expected = problem.run(fused, clean.clone(), ALL, EVERYTHING);
         assert_records_close(&poison(0, 2), &expected, 0.0, &problem);
         for (name, data) in poison(1, 2).into_iter().take(3) {
-            let reached = data.expect("a value").iter::<f64>().any(f64::is_nan);
+            let reached = data.expect("a value").into_iter().any(f64::is_nan);
             assert!(reached, "{name} of {problem:?} hides a NaN");
         }
     }
