@@ -21,15 +21,16 @@ pub(crate) fn packed(
 ) -> Param<Tensor<2>> {
     let block = |_| {
         let block = initializer.init_with([rows, columns], Some(rows), Some(columns), device);
-        block.into_value().detach()
+        block.into_value()
     };
-    Param::from_tensor(Tensor::cat((0..blocks).map(block).collect(), 1))
+    // Only a leaf can be tracked, and `cat` does not give one.
+    Param::from_tensor(Tensor::cat((0..blocks).map(block).collect(), 1).detach())
 }
 
 /// A bias with one value a block of `hidden`.
 pub(crate) fn packed_bias(values: &[f64], hidden: usize, device: &Device) -> Param<Tensor<1>> {
     let blocks = values.iter().map(|value| Tensor::full([hidden], *value, device));
-    Param::from_tensor(Tensor::cat(blocks.collect(), 0))
+    Param::from_tensor(Tensor::cat(blocks.collect(), 0).detach())
 }
 
 /// `[B, n]` zeros of the device and dtype of a weight.

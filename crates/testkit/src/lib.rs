@@ -23,7 +23,8 @@ pub fn in_f64<M: Module>(module: M) -> M {
     impl ModuleMapper for Cast {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let (id, value, mapper) = param.consume();
-            let value = value.detach().cast(DType::F64).require_grad();
+            let tracked = value.is_require_grad();
+            let value = value.detach().cast(DType::F64).detach().set_require_grad(tracked);
             Param::from_mapped_value(id, value, mapper)
         }
     }
