@@ -96,7 +96,6 @@ pub trait SequenceOps: Backend {
 
     /// Gradients of `(x, w_h, peephole, h0, c0)`.
     #[fusion(meta = spec::lstm_backward)]
-    #[expect(clippy::type_complexity, reason = "the macro reads the tuple, not an alias")]
     fn lstm_backward(
         grad: FloatTensor<Self>,
         w_h: FloatTensor<Self>,
@@ -220,7 +219,6 @@ mod spec {
         (packed, x.clone(), spec(states(&x.shape, &h0.shape)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one argument an operand")]
     pub(super) fn lstm_backward(
         _grad: &TensorSpec,
         w_h: &TensorSpec,

@@ -90,8 +90,6 @@ pub(crate) fn forward<B: Backend>(
     (Value::stack(packed).0, activated.stack().0, cells.stack().0)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one argument an operand")]
-#[expect(clippy::type_complexity, reason = "one result an operand")]
 pub(crate) fn backward<B: Backend>(
     grad: FloatTensor<B>,
     w_h: FloatTensor<B>,

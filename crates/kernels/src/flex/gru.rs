@@ -72,7 +72,7 @@ pub(super) fn forward<F: Real>(
         }
         if reset == Reset::BeforeProduct {
             let reset_h = Matrix::new(&reset_h, batch, hidden);
-            let target = Target::new(&mut from_h, 3 * hidden).from_column(2 * hidden);
+            let target = Target::new(&mut from_h, 3 * hidden).at_column(2 * hidden);
             add_product(target, reset_h, w_h.columns(2 * hidden, hidden));
         }
         for row in 0..batch {
@@ -207,27 +207,42 @@ pub(super) fn backward<F: Real>(
         }
     }
 
-    let rows = steps * batch;
     let before = &states[course.direction.inputs_from() * sizes.state()..];
-    let before = Matrix::new(before, rows, hidden).transpose();
     let acted_on = match reset {
         Reset::AfterProduct => before,
-        Reset::BeforeProduct => Matrix::new(&acted_on, rows, hidden).transpose(),
+        Reset::BeforeProduct => &acted_on,
     };
-    let mut dw = vec![F::zero(); 3 * hidden * hidden];
-    let drz = Matrix::new(&dx, rows, 3 * hidden).columns(0, 2 * hidden);
-    let dn = Matrix::new(&d_product_n, rows, hidden);
-    add_product(Target::new(&mut dw, 3 * hidden), before, drz);
-    add_product(Target::new(&mut dw, 3 * hidden).from_column(2 * hidden), acted_on, dn);
-    let mut db = vec![F::zero(); 3 * hidden];
-    for (dx, dn) in dx.chunks_exact(3 * hidden).zip(d_product_n.chunks_exact(hidden)) {
-        let row = dx[..2 * hidden].iter().chain(dn);
-        db.iter_mut().zip(row).for_each(|(db, d)| *db = *db + *d);
-    }
+    let (dw, db) = weight_gradients(sizes, before, acted_on, &dx, &d_product_n);
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),
         tensor(db, &[3 * hidden]),
         tensor(dh, &[batch, hidden]),
     )
+}
+
+/// `dW_h` and `db_h` over all steps: `r` and `z` read the states, `n` reads what its product was
+/// made of.
+fn weight_gradients<F: Real>(
+    sizes: Sizes,
+    states: &[F],
+    acted_on: &[F],
+    dx: &[F],
+    d_product_n: &[F],
+) -> (Vec<F>, Vec<F>) {
+    let Sizes { steps, batch, hidden } = sizes;
+    let rows = steps * batch;
+    let transposed = |values| Matrix::new(values, rows, hidden).transpose();
+    let drz = Matrix::new(dx, rows, 3 * hidden).columns(0, 2 * hidden);
+    let dn = Matrix::new(d_product_n, rows, hidden);
+    let mut dw = vec![F::zero(); 3 * hidden * hidden];
+    add_product(Target::new(&mut dw, 3 * hidden), transposed(states), drz);
+    let columns_of_n = Target::new(&mut dw, 3 * hidden).at_column(2 * hidden);
+    add_product(columns_of_n, transposed(acted_on), dn);
+    let mut db = vec![F::zero(); 3 * hidden];
+    for (dx, dn) in dx.chunks_exact(3 * hidden).zip(d_product_n.chunks_exact(hidden)) {
+        let row = dx[..2 * hidden].iter().chain(dn);
+        db.iter_mut().zip(row).for_each(|(db, d)| *db = *db + *d);
+    }
+    (dw, db)
 }

@@ -182,8 +182,6 @@ pub(super) fn forward<F: Real>(
     )
 }
 
-#[expect(clippy::too_many_arguments, reason = "one argument an operand")]
-#[expect(clippy::type_complexity, reason = "one result an operand")]
 pub(super) fn backward<F: Real>(
     grad: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,

@@ -49,7 +49,7 @@ impl<'a, F> Target<'a, F> {
         Self { elements, row_stride, from: 0 }
     }
 
-    pub(super) fn from_column(self, from: usize) -> Self {
+    pub(super) fn at_column(self, from: usize) -> Self {
         Self { from, ..self }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
             let (a, b) = (numbers(m * k), numbers(n * (k + 3)));
             let mut out = vec![1.0; m * (n + 5)];
             let b_matrix = Matrix::new(&b, n, k + 3).columns(2, k).transpose();
-            let target = Target::new(&mut out, n + 5).from_column(4);
+            let target = Target::new(&mut out, n + 5).at_column(4);
             add_product(target, Matrix::new(&a, m, k), b_matrix);
             for i in 0..m {
                 for j in 0..n + 5 {
