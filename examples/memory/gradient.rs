@@ -69,7 +69,7 @@ fn trace<C: Cell>(
     init: impl FnOnce(&Device) -> C,
 ) -> Trace {
     device.seed(seed);
-    let cell = init(&device.clone().without_autodiff()).train();
+    let cell = init(device);
     let inputs = Distribution::Uniform(-1.0, 1.0);
     let direction = unit_rows(Tensor::random([BATCH, HIDDEN], Distribution::Default, device) - 0.5);
     let mut state = cell.initial_state(BATCH);
@@ -99,25 +99,13 @@ fn unit_rows(rows: Tensor<2>) -> Tensor<2> {
 
 /// The part that remembers: `c` if there is one, `h` otherwise.
 fn memory_of<S: State>(state: &S) -> Part {
-    let mut memory = Part::Hidden;
-    let _ = state.clone().map(&mut |part, value| {
-        if part == Part::Cell {
-            memory = part;
-        }
-        value
-    });
-    memory
+    let is_cell = |(part, _): &(Part, Tensor<2>)| *part == Part::Cell;
+    if state.parts().iter().any(is_cell) { Part::Cell } else { Part::Hidden }
 }
 
 fn read<S: State>(state: &S, wanted: Part) -> Tensor<2> {
-    let mut found = None;
-    let _ = state.clone().map(&mut |part, value| {
-        if part == wanted {
-            found = Some(value.clone());
-        }
-        value
-    });
-    found.expect("the part is one that the state has")
+    let found = state.parts().into_iter().find(|(part, _)| *part == wanted);
+    found.expect("the part is one that the state has").1
 }
 
 #[cfg(test)]

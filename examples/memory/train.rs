@@ -102,10 +102,9 @@ impl Training {
     pub(crate) fn fit<C: Cell>(&self, name: &'static str, init: impl FnOnce(&Device) -> C) -> Fit {
         let started = Instant::now();
         self.device.seed(self.seed);
-        let plain = self.device.clone().without_autodiff();
-        let cell = init(&plain);
-        let readout = LinearConfig::new(cell.d_hidden(), self.task.d_output()).init(&plain);
-        let mut model = Model { cell, readout }.train();
+        let cell = init(&self.device);
+        let readout = LinearConfig::new(cell.d_hidden(), self.task.d_output()).init(&self.device);
+        let mut model = Model { cell, readout };
         let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let mut curve = vec![(0, score(&model.valid(), &self.held_out))];
         for update in 1..=self.updates {

@@ -13,17 +13,23 @@
 //!
 //! Source: Hochreiter & Schmidhuber (1997), Long Short-Term Memory, section 3.2.
 
-use burn::{module::Param, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
-/// Sizes of a [`CarouselCell`].
+/// Sizes and initial values of a [`CarouselCell`].
 #[derive(Config, Debug)]
 pub struct CarouselConfig {
     /// Features of one input step, `I`.
     pub d_input: usize,
     /// Features of the state, `H`.
     pub d_hidden: usize,
+    /// How `W_x` is drawn.
+    #[config(default = "init::xavier()")]
+    pub input_init: Initializer,
+    /// How `W_h` is drawn.
+    #[config(default = "init::orthogonal()")]
+    pub recurrent_init: Initializer,
 }
 
 /// One layer of constant error carousels, as a [`Cell`].
@@ -38,12 +44,12 @@ pub struct CarouselCell {
 }
 
 impl CarouselConfig {
-    /// Draws a new cell: `W_x` Xavier-uniform, `W_h` orthogonal, `b` zero.
+    /// Draws a new cell, with `b` zero.
     pub fn init(&self, device: &Device) -> CarouselCell {
         let (d, h) = (self.d_input, self.d_hidden);
         CarouselCell {
-            w_x: init::packed(&init::xavier(), [d, h], 1, device),
-            w_h: init::packed(&init::orthogonal(), [h, h], 1, device),
+            w_x: init::packed(&self.input_init, [d, h], 1, device),
+            w_h: init::packed(&self.recurrent_init, [h, h], 1, device),
             b: init::packed_bias(&[0.0], h, device),
         }
     }

@@ -136,6 +136,9 @@ pub struct LeakyConfig {
     /// What the sum passes through.
     #[config(default = "Activation::Tanh")]
     pub activation: Activation,
+    /// How `W_x` is drawn.
+    #[config(default = "init::xavier()")]
+    pub input_init: Initializer,
     /// How `W_h` is drawn.
     #[config(default = "init::orthogonal()")]
     pub recurrent_init: Initializer,
@@ -161,7 +164,7 @@ pub struct LeakyCell {
 }
 
 impl LeakyConfig {
-    /// Draws a new cell: `W_x` Xavier-uniform, `b` zero.
+    /// Draws a new cell, with `b` zero.
     ///
     /// # Panics
     ///
@@ -170,7 +173,7 @@ impl LeakyConfig {
     pub fn init(&self, device: &Device) -> LeakyCell {
         let (d, h) = (self.d_input, self.d_hidden);
         LeakyCell {
-            w_x: init::packed(&init::xavier(), [d, h], 1, device),
+            w_x: init::packed(&self.input_init, [d, h], 1, device),
             w_h: init::packed(&self.recurrent_init, [h, h], 1, device),
             b: init::packed_bias(&[0.0], h, device),
             leak: self.leak.init(h, device),

@@ -17,11 +17,8 @@ pub struct LearnedStart<C: Cell> {
 impl<C: Cell> LearnedStart<C> {
     /// `cell` with a start to learn, beginning at the cell's own.
     pub fn new(cell: C) -> Self {
-        let mut start = Vec::new();
-        let _ = cell.initial_state(1).map(&mut |_, part| {
-            start.push(Param::from_tensor(part.clone().detach()));
-            part
-        });
+        let parts = cell.initial_state(1).parts().into_iter();
+        let start = parts.map(|(_, value)| Param::from_tensor(value.detach())).collect();
         Self { cell, start }
     }
 }

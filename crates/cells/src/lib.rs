@@ -96,3 +96,8 @@ pub use recurrent_kernels::{Activation, Direction, Lengths, Reset, Update};
 
 #[cfg(test)]
 mod tests;
+
+/// Runs the README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -13,12 +13,12 @@
 //! Neural Networks; Goodfellow, Bengio & Courville (2016), Deep Learning, sections 10.9.1 and
 //! 10.9.3.
 
-use burn::{module::Param, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
 use recurrent_kernels::Activation;
 
 use crate::{Cell, Part, Paths, State, init, rnn::activate};
 
-/// Sizes and delays of a [`SkipCell`].
+/// Sizes, delays and initial values of a [`SkipCell`].
 #[derive(Config, Debug)]
 pub struct SkipConfig {
     /// Features of one input step, `I`.
@@ -30,6 +30,12 @@ pub struct SkipConfig {
     /// What the sum passes through.
     #[config(default = "Activation::Tanh")]
     pub activation: Activation,
+    /// How `W_x` is drawn.
+    #[config(default = "init::xavier()")]
+    pub input_init: Initializer,
+    /// How every `U_s` is drawn before it is divided by the number of delays.
+    #[config(default = "init::orthogonal()")]
+    pub recurrent_init: Initializer,
 }
 
 /// One recurrent layer with skip connections through time, as a [`Cell`].
@@ -75,8 +81,8 @@ fn part(age: usize) -> Part {
 }
 
 impl SkipConfig {
-    /// Draws a new cell: `W_x` Xavier-uniform, every `U_s` orthogonal divided by the number of
-    /// delays, so that their norms sum to 1, `b` zero.
+    /// Draws a new cell, with `b` zero. Every `U_s` is divided by the number of delays, so that
+    /// orthogonal ones have norms that sum to 1.
     ///
     /// # Panics
     ///
@@ -89,10 +95,13 @@ impl SkipConfig {
             assert!(*delay >= 1, "a delay is at least 1 step, got 0 in {delays:?}");
             assert!(!delays[..n].contains(delay), "the delay {delay} stands twice in {delays:?}");
         }
-        let share = burn::nn::Initializer::Orthogonal { gain: 1.0 / delays.len() as f64 };
+        let edge = |_| {
+            let u = init::packed(&self.recurrent_init, [h, h], 1, device);
+            Param::from_tensor((u.val() / delays.len() as f64).detach())
+        };
         SkipCell {
-            w_x: init::packed(&init::xavier(), [d, h], 1, device),
-            u: delays.iter().map(|_| init::packed(&share, [h, h], 1, device)).collect(),
+            w_x: init::packed(&self.input_init, [d, h], 1, device),
+            u: delays.iter().map(edge).collect(),
             b: init::packed_bias(&[0.0], h, device),
             delays: delays.clone(),
             activation: self.activation,

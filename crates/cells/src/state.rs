@@ -36,6 +36,16 @@ pub trait State: Clone + std::fmt::Debug + Send {
         self
     }
 
+    /// Every part that a step writes, in the order of [`map`](Self::map).
+    fn parts(&self) -> Vec<(Part, Tensor<2>)> {
+        let mut parts = Vec::new();
+        let _ = self.clone().map(&mut |part, value| {
+            parts.push((part, value.clone()));
+            value
+        });
+        parts
+    }
+
     /// The rows `rows` of every part, in that order and with repetitions: what reordering a beam
     /// needs. `rows` is `[B']`.
     #[must_use]

@@ -116,12 +116,7 @@ fn busy_state<C: Cell>(cell: &C, batch: usize) -> C::State {
 
 /// The parts of a state, in order.
 fn parts<S: State>(state: &S) -> Vec<Tensor<2>> {
-    let mut parts = Vec::new();
-    let _ = state.clone().map(&mut |_, part| {
-        parts.push(part.clone());
-        part
-    });
-    parts
+    state.parts().into_iter().map(|(_, value)| value).collect()
 }
 
 #[track_caller]
