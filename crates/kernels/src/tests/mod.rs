@@ -382,6 +382,52 @@ fn nan_in_padding_is_never_read(
     }
 }
 
+/// Gradients through views: the leaves are laid out the other way round, so that what the
+/// operation keeps for its backward pass is strided as well.
+#[test]
+fn gradients_of_strided_operands() {
+    let device = Device::flex().autodiff();
+    for problem in KINDS.map(|kind| Problem::new(kind, &[3, 2], 3, 5)) {
+        let plain = problem.operands(DType::F64, &device);
+        let record = |run: Run| -> Record {
+            let leaf = |t: Tensor<2>| t.transpose().detach().require_grad();
+            let x = plain.x.clone().swap_dims(0, 2).detach().require_grad();
+            let (w_h, peephole) = (leaf(plain.w_h.clone()), leaf(plain.peephole.clone()));
+            let row = plain.hidden.clone().narrow(0, 0, 1).detach().require_grad();
+            let operands = Operands {
+                x: x.clone().swap_dims(0, 2),
+                w_h: w_h.clone().transpose(),
+                peephole: peephole.clone().transpose(),
+                hidden: row.clone().expand([2, 5]),
+                ..plain.clone()
+            };
+            let results = run(problem.kind, operands, &problem.lengths, problem.direction);
+            let weights = random(results.outputs.dims(), 7, DType::F64, &device);
+            let loss = (results.outputs * weights).sum() + results.cell.sum();
+            let grads = loss.backward();
+            vec![
+                ("grad x", x.grad(&grads).map(numbers)),
+                ("grad w_h", w_h.grad(&grads).map(numbers)),
+                ("grad peephole", peephole.grad(&grads).map(numbers)),
+                ("grad hidden", row.grad(&grads).map(numbers)),
+            ]
+        };
+        assert_records_close(&record(fused), &record(reference::step_by_step), 1e-10, &problem);
+    }
+}
+
+/// the number of threads does not change a bit. The sizes are such that products are split.
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let device = Device::flex().autodiff();
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    for problem in KINDS.map(|kind| Problem::new(kind, &[12; 64], 12, 224)) {
+        let run = || problem.run(fused, problem.operands(DType::F32, &device), ALL, EVERYTHING);
+        let (one, three) = (pool(1).install(run), pool(3).install(run));
+        assert_records_close(&three, &one, 0.0, &problem);
+    }
+}
+
 /// two equal calls give equal bits.
 #[test]
 fn equal_calls_give_equal_bits() {
