@@ -37,9 +37,9 @@ pub fn token_error_rate<T: PartialEq>(
 ) -> Result<f64, ScoreError> {
     let (mut edits, mut tokens) = (0, 0);
     for (output, references) in paired(outputs, references)? {
-        let candidates = references.iter().map(|reference| {
-            (distance(output, reference), std::cmp::Reverse(reference.len()))
-        });
+        let candidates = references
+            .iter()
+            .map(|reference| (distance(output, reference), std::cmp::Reverse(reference.len())));
         let (fewest, length) = candidates.min().ok_or(ScoreError::Nothing)?;
         edits += fewest;
         tokens += length.0;

@@ -72,7 +72,8 @@ mod tests {
         let (folder, files) = files("one\ntwo\n", "un\n");
         let error = files.read().unwrap_err().to_string();
         let error = error.replace(folder.path().to_str().unwrap(), "FOLDER");
-        let expected = "FOLDER/a.en has 2 lines and FOLDER/a.fr has 1, they must have the same number";
+        let expected =
+            "FOLDER/a.en has 2 lines and FOLDER/a.fr has 1, they must have the same number";
         assert_eq!(error, expected);
     }
 }

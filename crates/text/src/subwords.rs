@@ -32,24 +32,42 @@ pub(crate) enum Subwords {
     Unigram(Box<Unigram>),
 }
 
+/// Where a text between extra tokens stands in the whole text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It starts the whole text.
+    Start,
+    /// An extra token stands before it.
+    Inside,
+}
+
+impl Place {
+    /// The place of the stretch of that index.
+    pub(crate) fn of(index: usize) -> Self {
+        if index == 0 { Self::Start } else { Self::Inside }
+    }
+}
+
 impl Subwords {
-    /// The ids of a text between extra tokens; `first` is the id of the first piece. `leading` says
-    /// whether the text starts the whole text.
-    pub(crate) fn encode(&self, text: &str, leading: bool, first: u32) -> Vec<u32> {
-        let marked = mark(text, leading);
-        let tokens = words(&marked).flat_map(|word| match self {
-            Self::Bpe(model) => model.tokenize(word),
-            Self::Unigram(model) => model.tokenize(word),
-        }
-        .expect("a model with an unknown piece segments every word"));
+    /// The ids of a text between extra tokens; `first` is the id of the first piece.
+    pub(crate) fn encode(&self, text: &str, place: Place, first: u32) -> Vec<u32> {
+        let marked = mark(text, place);
+        let tokens = words(&marked).flat_map(|word| {
+            match self {
+                Self::Bpe(model) => model.tokenize(word),
+                Self::Unigram(model) => model.tokenize(word),
+            }
+            .expect("a model with an unknown piece segments every word")
+        });
         tokens.map(|token| if token.id == 0 { UNK } else { first + token.id - 1 }).collect()
     }
 }
 
 /// Blanks written as markers, and one in front of a text that starts the whole text.
-fn mark(text: &str, leading: bool) -> String {
+fn mark(text: &str, place: Place) -> String {
     let marked = text.chars().map(|c| if c == ' ' { MARKER } else { c });
-    leading.then_some(MARKER).into_iter().chain(marked).collect()
+    let leading = (place == Place::Start).then_some(MARKER);
+    leading.into_iter().chain(marked).collect()
 }
 
 /// Markers written as blanks.
@@ -75,7 +93,7 @@ pub(crate) fn count_words<'t>(
     for stretches in texts {
         for (index, stretch) in stretches.into_iter().enumerate() {
             if let Stretch::Text(text) = stretch {
-                for word in words(&mark(text, index == 0)) {
+                for word in words(&mark(text, Place::of(index))) {
                     *counts.entry(word.to_owned()).or_default() += 1;
                 }
             }

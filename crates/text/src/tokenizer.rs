@@ -1,6 +1,9 @@
 //! Text to ids and back.
 
-use std::{fs, io, path::Path, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -10,7 +13,7 @@ use crate::{
     EOS, Normalization, NormalizationError, Normalizer, SPECIALS, Segmentation, Vocabulary,
     VocabularyError,
     extras::{Extras, Stretch},
-    subwords::{MARKER, Subwords, bpe, count_words, unigram, unmark},
+    subwords::{Place, Subwords, bpe, count_words, unigram, unmark},
 };
 
 mod file;
@@ -221,7 +224,7 @@ impl Tokenizer {
         let ids = stretches.flat_map(|(index, stretch)| match (stretch, &self.model) {
             (Stretch::Extra(id), _) => vec![id],
             (Stretch::Text(text), Model::Subwords { model, .. }) => {
-                model.encode(&unmark(text), index == 0, self.extras.end())
+                model.encode(&unmark(text), Place::of(index), self.extras.end())
             }
             (Stretch::Text(text), model) => {
                 model.split(text).into_iter().map(|token| self.vocabulary.id(token)).collect()

@@ -1,9 +1,6 @@
 //! Columns separated by tabs. There is no quoting: a tab is always a separator.
 
-use std::{
-    fmt,
-    path::PathBuf,
-};
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,18 +98,22 @@ impl Tsv {
         index.ok_or_else(|| CorpusError::NoColumn {
             path: self.path.clone(),
             column: column.to_string(),
-            available: available(self.header, head),
+            available: self.available(head),
         })
+    }
+
+    fn available(&self, head: &[&str]) -> String {
+        let last = head.len().saturating_sub(1);
+        if self.header {
+            format!("0 to {last}, named `{}`", head.join("`, `"))
+        } else {
+            format!("0 to {last}, without names")
+        }
     }
 }
 
 fn split(line: &str) -> Vec<&str> {
     line.split('\t').collect()
-}
-
-fn available(header: bool, head: &[&str]) -> String {
-    let last = head.len().saturating_sub(1);
-    if header { format!("0 to {last}, named `{}`", head.join("`, `")) } else { format!("0 to {last}, without names") }
 }
 
 #[cfg(test)]
@@ -164,7 +165,8 @@ mod tests {
             tsv.header = true;
             tsv.source = Column::Name("fr".to_owned());
         });
-        let expected = "FILE:1: there is no column `fr`, the columns are 0 to 2, named `en`, `pt`, `es`";
+        let expected =
+            "FILE:1: there is no column `fr`, the columns are 0 to 2, named `en`, `pt`, `es`";
         assert_eq!(error.unwrap_err(), expected);
     }
 

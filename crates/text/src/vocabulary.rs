@@ -46,6 +46,12 @@ pub enum VocabularyError {
         /// The token.
         token: String,
     },
+    /// A token without a character.
+    #[error("the token of id {id} is empty")]
+    Empty {
+        /// Its id.
+        id: u32,
+    },
     /// A size without room for the specials.
     #[error("a vocabulary's maximum size must be above {reserved}, got {size}")]
     Size {
@@ -61,10 +67,13 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// If a token is there twice or is a special.
+    /// If a token is there twice, is a special or is empty.
     pub fn new(tokens: Vec<String>) -> Result<Self, VocabularyError> {
         let mut ids = HashMap::with_capacity(tokens.len());
         for (token, id) in tokens.iter().zip(SPECIALS.len() as u32..) {
+            if token.is_empty() {
+                return Err(VocabularyError::Empty { id });
+            }
             if SPECIALS.contains(&token.as_str()) {
                 return Err(VocabularyError::Special { token: token.clone() });
             }
@@ -226,6 +235,12 @@ mod tests {
             error.to_string(),
             "token `</s>` is a special and cannot be in a vocabulary of its own"
         );
+    }
+
+    #[test]
+    fn an_empty_token_is_refused() {
+        let error = Vocabulary::new(vec!["a".to_owned(), String::new()]).unwrap_err();
+        assert_eq!(error.to_string(), "the token of id 5 is empty");
     }
 
     #[test]

@@ -108,7 +108,8 @@ fn long_examples_are_dropped_and_counted() {
     let mut bucketing = Bucketing::new(BatchSize::Tokens(20));
     bucketing.max_source = Some(5);
     bucketing.max_target = Some(6);
-    let lengths = [(5, 6), (6, 1), (1, 7), (0, 0)].map(|(source, target)| Length { source, target });
+    let lengths =
+        [(5, 6), (6, 1), (1, 7), (0, 0)].map(|(source, target)| Length { source, target });
     let buckets = bucketing.plan(lengths.to_vec()).unwrap();
     assert_eq!((buckets.examples(), buckets.dropped()), (2, 2));
     let mut seen = buckets.epoch(0, 0).concat();

@@ -13,6 +13,9 @@ pub(crate) type Piece = (String, f64);
 /// How much apart the trainer puts the characters that its estimation has dropped.
 const DROPPED_APART: f64 = 1e-4;
 
+/// Longer words are cut: the trainer recurses as deep as a word is long.
+const LONGEST_WORD: usize = 1000;
+
 /// The pieces that are learnt from counted words, `size` at the most and every character of the
 /// words among them, the most probable first.
 ///
@@ -24,14 +27,23 @@ pub(crate) fn train(words: &[(String, u32)], size: usize) -> Result<Vec<Piece>, 
         .show_progress(false)
         .build()
         .map_err(TokenizerError::training)?;
+    let sentences = words
+        .iter()
+        .flat_map(|(word, count)| cut(word).into_iter().map(move |part| (part, *count)));
+    let sentences = sentences.collect();
     let thread = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let mut model = Unigram::default();
     thread
         .map_err(TokenizerError::training)?
-        .install(|| trainer.do_train(words.to_vec(), &mut model))
+        .install(|| trainer.do_train(sentences, &mut model))
         .map_err(TokenizerError::training)?;
     let pieces = model.iter().filter(|(piece, _)| !SPECIALS.contains(&piece.as_str()));
     Ok(in_order(pieces.cloned().collect(), words, size))
+}
+
+fn cut(word: &str) -> Vec<String> {
+    let characters: Vec<char> = word.chars().collect();
+    characters.chunks(LONGEST_WORD).map(|part| part.iter().collect()).collect()
 }
 
 /// Pieces in an order, and with numbers, that depend on nothing but the words.
@@ -67,10 +79,6 @@ fn most_probable_first((a, a_score): &Piece, (b, b_score): &Piece) -> std::cmp::
 
 /// The model of the given pieces, the first with the id 1.
 pub(crate) fn build(pieces: &[Piece]) -> Result<Unigram, TokenizerError> {
-    if let Some((piece, score)) = pieces.iter().find(|(_, score)| !score.is_finite()) {
-        let reason = format!("the score of piece `{piece}` must be finite, got {score}");
-        return Err(TokenizerError::Model { reason });
-    }
     let unknown = (UNKNOWN.to_owned(), 0.0);
     let pieces = [unknown].into_iter().chain(pieces.iter().cloned()).collect();
     Unigram::from(pieces, Some(0), false)
@@ -118,6 +126,14 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(train(&words(), 24).unwrap(), first);
         }
+    }
+
+    /// A language without blanks, and a file without line breaks.
+    #[test]
+    fn a_very_long_word_is_learnt_from() {
+        let word = "猫は魚を食べる".repeat(10_000);
+        let pieces = train(&[(word, 1)], 20).unwrap();
+        assert!(pieces.iter().any(|(piece, _)| piece == "猫"), "{pieces:?}");
     }
 
     #[test]

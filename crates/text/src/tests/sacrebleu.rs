@@ -33,9 +33,8 @@ struct BleuOptions {
     tokenize: Option<String>,
     smooth_method: Option<String>,
     smooth_value: Option<f64>,
-    lowercase: bool,
-    #[serde(rename = "effective_order")]
-    effective: Option<bool>,
+    lowercase: Option<bool>,
+    effective_order: bool,
     max_ngram_order: Option<usize>,
 }
 
@@ -60,8 +59,11 @@ fn fixtures() -> Vec<Fixture> {
     serde_json::from_str(include_str!("../../fixtures/sacrebleu.json")).unwrap()
 }
 
-fn case(lowercase: bool) -> Case {
-    if lowercase { Case::Lower } else { Case::Mixed }
+fn case(lowercase: Option<bool>) -> Case {
+    match lowercase {
+        Some(true) => Case::Lower,
+        Some(false) | None => Case::Mixed,
+    }
 }
 
 impl BleuOptions {
@@ -84,7 +86,7 @@ impl BleuOptions {
             smoothing,
             case: case(self.lowercase),
             max_order: self.max_ngram_order.unwrap_or(4),
-            effective_order: self.effective.unwrap_or(false),
+            effective_order: self.effective_order,
         }
     }
 }
@@ -95,7 +97,7 @@ impl ChrfOptions {
             char_order: self.char_order.unwrap_or(6),
             word_order: self.word_order,
             beta: self.beta.unwrap_or(2),
-            case: case(self.lowercase.unwrap_or(false)),
+            case: case(self.lowercase),
             whitespace: self.whitespace,
         }
     }

@@ -102,6 +102,7 @@ pub(super) fn subwords(
     pieces: Vec<String>,
     details: Details,
 ) -> Result<(Vocabulary, Model), TokenizerError> {
+    let vocabulary = vocabulary(extras, pieces.clone())?;
     let model = match &details {
         Details::Merges(merges) => Subwords::Bpe(Box::new(bpe::build(&pieces, merges)?)),
         Details::Scores(scores) => {
@@ -109,7 +110,7 @@ pub(super) fn subwords(
             Subwords::Unigram(Box::new(unigram::build(&pieces)?))
         }
     };
-    Ok((vocabulary(extras, pieces)?, Model::Subwords { model, details }))
+    Ok((vocabulary, Model::Subwords { model, details }))
 }
 
 fn vocabulary(extras: &Extras, tokens: Vec<String>) -> Result<Vocabulary, TokenizerError> {
