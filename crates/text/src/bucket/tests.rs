@@ -63,6 +63,19 @@ fn padding_is_far_below_that_of_random_batches() {
     }
 }
 
+/// Where sources and targets have little to do with each other, sorting both upward would let the
+/// target fall from its longest to its shortest at every step of the source.
+#[test]
+fn targets_rise_and_fall_in_turn() {
+    let lengths: Vec<_> = (0..400).map(|n| Length { source: n / 20, target: n * 7 % 20 }).collect();
+    let buckets = Bucketing::new(BatchSize::Sentences(8)).plan(lengths.clone()).unwrap();
+    let mut upward: Vec<usize> = (0..lengths.len()).collect();
+    upward.sort_by_key(|index| (lengths[*index].source, lengths[*index].target));
+    let upward = buckets.padding(&buckets.cut(upward)).share();
+    let in_turn = buckets.padding(&buckets.epoch(0, 0)).share();
+    assert!(in_turn < 0.8 * upward, "{in_turn} against {upward}");
+}
+
 #[test]
 fn padding_is_counted_on_both_sides() {
     let lengths = [(2, 5), (4, 1)].map(|(source, target)| Length { source, target });
