@@ -13,10 +13,6 @@ pub(crate) type Piece = (String, f64);
 /// How much apart the trainer puts the characters that its estimation has dropped.
 const DROPPED_APART: f64 = 1e-4;
 
-/// Candidates at the start for each piece in the end, within the trainer's million. More take longer
-/// and compress no better.
-const CANDIDATES: usize = 20;
-
 /// Longer words are cut: the trainer recurses as deep as a word is long.
 const LONGEST_WORD: usize = 100_000;
 
@@ -28,7 +24,6 @@ const LONGEST_WORD: usize = 100_000;
 pub(crate) fn train(words: &[(String, u32)], size: usize) -> Result<Vec<Piece>, TokenizerError> {
     let trainer = UnigramTrainer::builder()
         .vocab_size(u32::try_from(size).unwrap_or(u32::MAX))
-        .seed_size(CANDIDATES.saturating_mul(size).min(1_000_000))
         .show_progress(false)
         .build()
         .map_err(TokenizerError::training)?;
