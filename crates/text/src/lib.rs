@@ -1,0 +1,59 @@
+//! Strings and ids: what happens to text before a model and after it.
+//!
+//! | from … | … to | in |
+//! |---|---|---|
+//! | a file | pairs and dialogues | [`PairFiles`], [`DialogueFile`] |
+//! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
+//! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
+//! | lengths | batches of similar length | [`Bucketing`] |
+//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
+//!
+//! Special ids are the same everywhere: [`PAD`] 0, [`UNK`] 1, [`BOS`] 2, [`EOS`] 3.
+//!
+//! *Invariant:* no tensors, no Burn. Nothing here prints or exits; what a file can get wrong is a
+//! typed error that names the file, the line and the value.
+
+mod bleu;
+mod bucket;
+mod chrf;
+mod corpus;
+mod dialogue;
+mod distinct;
+pub mod edit;
+mod exact;
+mod extras;
+mod lines;
+mod mteval;
+mod normalization;
+mod parallel;
+mod perplexity;
+mod records;
+mod references;
+mod segmentation;
+mod spaces;
+mod subwords;
+mod tokenizer;
+mod transform;
+mod tsv;
+mod vocabulary;
+
+pub use bleu::{Bleu, BleuScore, BleuTokenizer, Case, Smoothing};
+pub use bucket::{BatchError, BatchSize, Bucketing, Buckets, Length, Padding};
+pub use chrf::{Chrf, ChrfScore};
+pub use corpus::{CorpusError, Group, Pair, PairFiles, group_references};
+pub use dialogue::{Dialogue, DialogueFile};
+pub use distinct::distinct;
+pub use exact::exact_match;
+pub use normalization::{Form, Normalization, NormalizationError, Normalizer, Step};
+pub use parallel::Parallel;
+pub use perplexity::perplexity;
+pub use records::JsonLines;
+pub use references::ScoreError;
+pub use segmentation::Segmentation;
+pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerError};
+pub use transform::{PairTransform, Transformed};
+pub use tsv::{Column, Tsv};
+pub use vocabulary::{BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, VocabularyError};
+
+#[cfg(test)]
+mod tests;
