@@ -157,19 +157,20 @@ fn at_6_only_differences_of_scores_matter() {
     assert_close(&shifted.weights, plain.weights.into_data(), 1e-12);
 }
 
-/// The golden vectors' `q`, keys, and `W` of `(out, in)`.
-fn golden(b: bool) -> (NormedAdditiveAttention, Tensor<3>, Tensor<3>) {
+fn no_bias() -> Tensor<1> {
+    Tensor::zeros([2], (&Device::flex(), DType::F64))
+}
+
+/// The golden vectors' `q`, keys, and `W` of `(out, in)`, with the bias `b`.
+fn golden(b: Tensor<1>) -> (NormedAdditiveAttention, Tensor<3>, Tensor<3>) {
     let device = Device::flex();
     let weight = |k| Param::from_tensor(fill([2, 2], k, DType::F64, &device).transpose());
-    let vector = |k| Param::from_tensor(fill([2], k, DType::F64, &device));
     let number = |n: f64| Param::from_tensor(Tensor::full([1], n, (&device, DType::F64)));
-    let bias =
-        if b { vector(4) } else { Param::from_tensor(Tensor::zeros([2], (&device, DType::F64))) };
     let attention = NormedAdditiveAttention {
         w_q: weight(1),
         w_m: weight(2),
-        v: vector(3),
-        b: bias,
+        v: Param::from_tensor(fill([2], 3, DType::F64, &device)),
+        b: Param::from_tensor(b),
         g: number(0.5_f64.sqrt()),
     };
     let q = Tensor::from_data([[[0.1, -0.2]]], (&device, DType::F64));
@@ -199,7 +200,7 @@ fn assert_golden<S: Score>(
 /// AT-7: section 13.3 of the specification.
 #[test]
 fn at_7_golden_vectors() {
-    let (normed, q, h) = golden(false);
+    let (normed, q, h) = golden(no_bias());
     let plain = AdditiveAttention { w_q: normed.w_q, w_m: normed.w_m, v: normed.v };
     assert_golden(
         &plain,
@@ -209,7 +210,7 @@ fn at_7_golden_vectors() {
         [0.68733595, 0.63645520],
         [0.53762207, 0.46237793, 0.0],
     );
-    let (normed, q, h) = golden(true);
+    let (normed, q, h) = golden(fill([2], 4, DType::F64, &Device::flex()));
     assert_golden(
         &normed,
         (q, h),
@@ -223,7 +224,7 @@ fn at_7_golden_vectors() {
 /// AT-8: the normed form ignores the length of `v`, and is the plain form for `g = ‖v‖`, `b = 0`.
 #[test]
 fn at_8_the_normed_form() {
-    let (normed, q, h) = golden(false);
+    let (normed, q, h) = golden(no_bias());
     let scores = |a: &NormedAdditiveAttention| a.score(q.clone(), &a.memory(h.clone(), None));
     let scaled =
         NormedAdditiveAttention { v: Param::from_tensor(normed.v.val() * 7.0), ..normed.clone() };
