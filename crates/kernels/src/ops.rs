@@ -1,13 +1,13 @@
 //! The backend extension: what a backend can do with a whole sequence.
 //!
-//! Every method has a default composed of Burn's own operations ([`composed`](crate::composed)), so
+//! Every method has a default composed of Burn's own operations (`composed/`), so
 //! a backend joins with an empty `impl`. `*_sequence` is the differentiable entry; the others are
 //! its two halves and never run on an autodiff backend.
 //!
 //! Layout inside: time-major, contiguous or not. `x` is `[T, B, G]` with the input side of every
 //! step already projected (`G` is `H` times the number of gates), states are `[B, H]`, and a
 //! sequence of states is `[T + 1, B, H]` with the initial state included, in the order of
-//! [`Direction::steps`](crate::Direction::steps). A sequence carries its state through its padding.
+//! [`Direction::steps`]. A sequence carries its state through its padding.
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
