@@ -1,0 +1,3 @@
+//! The `recurrent` command.
+
+fn main() {}
