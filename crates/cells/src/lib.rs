@@ -40,6 +40,7 @@ mod state;
 mod unroll;
 
 // The cells.
+mod any_cell;
 mod carousel;
 mod coupled_lstm;
 mod gnmt_lstm;
@@ -65,6 +66,7 @@ mod zoneout;
 
 mod init;
 
+pub use any_cell::{AnyCell, AnyState, CellKind};
 pub use bidirectional::{Bidirectional, BidirectionalState, Merge};
 pub use carousel::{CarouselCell, CarouselConfig};
 pub use cell::{Cell, Gated};

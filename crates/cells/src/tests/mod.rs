@@ -68,6 +68,11 @@ fn every_cell(device: &Device, dtype: DType, checks: &mut impl ForEveryCell) {
     }
     let start = drawn(LearnedStart::new(LstmConfig::new(3, 4).init(device)), dtype);
     checks.check("learned start", start);
+    let delays = vec![1, 3];
+    for kind in [CellKind::Gru, CellKind::PeepholeLstm, CellKind::Skip { delays }] {
+        let name = format!("any cell, {kind:?}");
+        checks.check(&name, drawn(kind.init(3, 4, device), dtype));
+    }
 }
 
 /// The module in `dtype`, with matrices in ±0.6 and vectors a little off where they start. Burn's
