@@ -1,0 +1,89 @@
+//! From ids to vectors.
+//!
+//! ```text
+//! e_t = E[x_t]          E is [V, d];  E[<pad>] = 0 and stays there
+//! ```
+
+use burn::{
+    module::Param,
+    nn::Initializer,
+    prelude::*,
+    tensor::{TensorData, module::embedding},
+};
+use recurrent_text::PAD;
+
+/// Sizes and initial values of an [`Embedding`].
+#[derive(Config, Debug)]
+pub struct EmbeddingConfig {
+    /// Ids, `V`.
+    pub vocabulary: usize,
+    /// Features of a vector, `d`.
+    pub d_embedding: usize,
+    /// How the vectors are drawn, all but that of `<pad>`.
+    #[config(default = "Initializer::Uniform { min: -0.1, max: 0.1 }")]
+    pub initializer: Initializer,
+}
+
+/// A vector for each id. That of `<pad>` is zero and gets no gradient.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `E`, `[V, d]`.
+    pub e: Param<Tensor<2>>,
+}
+
+impl EmbeddingConfig {
+    /// Draws the vectors.
+    pub fn init(&self, device: &Device) -> Embedding {
+        let shape = [self.vocabulary, self.d_embedding];
+        let drawn = self.initializer.init(shape, device).into_value().detach();
+        Embedding { e: Param::from_tensor(without_padding(drawn).detach()) }
+    }
+}
+
+impl Embedding {
+    /// Ids, `V`.
+    pub fn vocabulary(&self) -> usize {
+        self.e.dims()[0]
+    }
+
+    /// Features of a vector, `d`.
+    pub fn d_embedding(&self) -> usize {
+        self.e.dims()[1]
+    }
+
+    /// The vectors of `ids`, `[B, T]` to `[B, T, d]`: zero for `<pad>`.
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let padding = ids.clone().equal_elem(PAD as i32).unsqueeze_dim::<3>(2);
+        let vectors = embedding(self.e.val(), ids);
+        let mask = padding.expand(vectors.dims());
+        vectors.mask_fill(mask, 0.0)
+    }
+}
+
+/// `e` with zeros in the row of `<pad>`.
+fn without_padding(e: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = e.dims();
+    let keep: Vec<f32> = (0..rows).map(|id| f32::from(u8::from(id != PAD as usize))).collect();
+    let keep = Tensor::<2>::from_data(TensorData::new(keep, [rows, 1]), (&e.device(), e.dtype()));
+    e * keep.expand([rows, columns])
+}
+
+#[cfg(test)]
+mod tests {
+    use recurrent_testkit::{assert_close, in_f64};
+
+    use super::*;
+
+    /// The padding row is zero before and gets no gradient, the others get theirs.
+    #[test]
+    fn padding_is_zero_and_stays_there() {
+        let device = Device::flex().autodiff();
+        let table = in_f64(EmbeddingConfig::new(5, 3).init(&device));
+        let ids = Tensor::<2, Int>::from_data([[4, 0, 4], [1, 0, 0]], &device);
+        let vectors = table.forward(ids);
+        assert_close(&vectors.clone().narrow(1, 2, 1).narrow(0, 1, 1), [[[0.0; 3]]], 0.0);
+        let gradients = vectors.sum().backward();
+        let expected = [[0.0; 3], [1.0; 3], [0.0; 3], [0.0; 3], [2.0; 3]];
+        assert_close(&table.e.val().grad(&gradients).unwrap(), expected, 1e-12);
+    }
+}
