@@ -1,6 +1,7 @@
 //! Any attention, chosen by a config.
 
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     AdditiveAttention, AdditiveAttentionConfig, DotAttention, GeneralAttention,
@@ -9,7 +10,8 @@ use crate::{
 };
 
 /// Which attention.
-#[derive(Config, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AttentionConfig {
     /// [`AdditiveAttention`].
     Additive {

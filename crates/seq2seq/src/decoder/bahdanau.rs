@@ -1,0 +1,117 @@
+//! Bahdanau's decoder: it asks before the step and steps with the answer.
+//!
+//! ```text
+//! c_t = attend(s_{t−1})
+//! s_t = RNN([E[y_{t−1}] ; c_t], s_{t−1})
+//! t~  = s_t · U_o + E[y_{t−1}] · V_o + c_t · C_o          each to 2l features
+//! r_t = max(t~_{2j−1}, t~_{2j})                           maxout, l features
+//! ```
+//!
+//! `s` is the output of the topmost layer. The paper's appendix reads out `s_{t−1}` where its
+//! section 3 writes `s_t`: [`Readout`] offers both.
+//!
+//! Source: Bahdanau, Cho & Bengio (2015), Neural Machine Translation by Jointly Learning to Align
+//! and Translate, section 3.1 and appendix A.2.2.
+
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use recurrent_attention::{Attention, attend};
+use recurrent_cells::{Cell, Stack, Stream};
+use serde::{Deserialize, Serialize};
+
+use super::{DecoderState, Source, Stepped};
+
+/// Which state is read out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readout {
+    /// The state after the step, `s_t`.
+    Current,
+    /// The state before the step, `s_{t−1}`.
+    Previous,
+}
+
+/// A decoder that asks with the state before its step.
+#[derive(Module, Debug)]
+pub struct BahdanauDecoder<C: Cell> {
+    /// The recurrent layers.
+    pub rnn: Stack<C>,
+    /// How the source is looked at.
+    pub attention: Attention,
+    /// `U_o`, `[H, 2l]`.
+    pub u_o: Param<Tensor<2>>,
+    /// `V_o`, `[d, 2l]`.
+    pub v_o: Param<Tensor<2>>,
+    /// `C_o`, `[M, 2l]`.
+    pub c_o: Param<Tensor<2>>,
+    /// Which state is read out.
+    #[module(skip)]
+    pub readout: Readout,
+}
+
+impl<C: Cell> BahdanauDecoder<C> {
+    /// Draws the readout of `d_maxout` features over the given layers, for tokens of `d_embedding`
+    /// and a memory of `d_memory` features.
+    pub fn new(
+        rnn: Stack<C>,
+        attention: Attention,
+        readout: Readout,
+        [d_embedding, d_memory, d_maxout]: [usize; 3],
+        device: &Device,
+    ) -> Self {
+        let d_hidden = rnn.layers.last().expect("a stack has layers").d_hidden();
+        let draw = |rows: usize| {
+            let xavier = Initializer::XavierUniform { gain: 1.0 };
+            let shape = [rows, 2 * d_maxout];
+            let drawn = xavier.init_with(shape, Some(rows), Some(2 * d_maxout), device);
+            Param::from_tensor(drawn.into_value().detach())
+        };
+        let (u_o, v_o, c_o) = (draw(d_hidden), draw(d_embedding), draw(d_memory));
+        Self { rnn, attention, u_o, v_o, c_o, readout }
+    }
+
+    pub(super) fn step(
+        &self,
+        y: Tensor<2>,
+        state: DecoderState<C::State>,
+        source: &Source,
+    ) -> Stepped<C::State> {
+        let (top, last) = (self.rnn.layers.last(), state.layers.last());
+        let previous = top.expect("a stack has layers").output(last.expect("one state a layer"));
+        let asked = attend(&self.attention, previous.clone().unsqueeze_dim(1), source.memory());
+        let c: Tensor<2> = asked.context.squeeze_dim(1);
+
+        let (current, layers) =
+            self.rnn.stream(Tensor::cat(vec![y.clone(), c.clone()], 1), state.layers);
+        let s = match self.readout {
+            Readout::Current => current,
+            Readout::Previous => previous,
+        };
+        let t = linear(s, self.u_o.val(), None)
+            + linear(y, self.v_o.val(), None)
+            + linear(c, self.c_o.val(), None);
+        Stepped {
+            readout: maxout(t),
+            weights: Some(asked.weights.squeeze_dim(1)),
+            state: DecoderState { layers, fed: None },
+        }
+    }
+}
+
+/// The larger of every two neighbours: `[B, 2l]` to `[B, l]`.
+fn maxout(t: Tensor<2>) -> Tensor<2> {
+    let [batch, wide] = t.dims();
+    t.reshape([batch, wide / 2, 2]).max_dim(2).squeeze_dim(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use recurrent_testkit::assert_close;
+
+    use super::*;
+
+    #[test]
+    fn maxout_takes_the_larger_neighbour() {
+        let t = Tensor::from_data([[1.0, 2.0, -3.0, -4.0]], &Device::flex());
+        assert_close(&maxout(t), [[2.0, -3.0]], 0.0);
+    }
+}
