@@ -17,6 +17,12 @@ pub trait Generator {
     /// The ids there are, `V`.
     fn vocabulary(&self) -> usize;
 
+    /// The real positions of each source, `[B]`, padding left out. None if the model does not look
+    /// at its source; it is none exactly where [`Predicted::weights`] is.
+    fn source_lengths(&self) -> Option<Vec<usize>> {
+        None
+    }
+
     /// The state in front of the first token, one row a source.
     fn start(&self) -> Self::State;
 
@@ -32,8 +38,8 @@ pub trait Generator {
 /// What one step of a [`Generator`] says.
 #[derive(Clone, Debug)]
 pub struct Predicted<S> {
-    /// Log-probabilities of the next token, `[R, V]`. Search never writes `<pad>` or `<s>`, whatever
-    /// stands there.
+    /// Log-probabilities of the next token, `[R, V]`, none above 0. Search never writes `<pad>` or
+    /// `<s>`, whatever stands there.
     pub log_probs: Tensor<2>,
     /// Where each row looked in its source, `[R, S]`: 0 on padding, sums to 1. None if the model
     /// does not look.

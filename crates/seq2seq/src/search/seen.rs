@@ -1,0 +1,107 @@
+//! What one step of a generator says, on the host.
+
+use burn::{
+    prelude::*,
+    tensor::{DType, TensorData, Transaction},
+};
+
+use super::{Generator, SearchError};
+
+/// Log-probabilities of a step, as many bits as the model gave.
+enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// One step, on the host.
+pub(super) struct Seen {
+    /// How many steps were before.
+    pub(super) step: usize,
+    vocabulary: usize,
+    log_probs: Numbers,
+}
+
+/// Where all rows looked in one step, `[R, S]`.
+pub(super) struct Looks {
+    positions: usize,
+    weights: Vec<f32>,
+}
+
+impl Looks {
+    /// The first `length` positions of a row.
+    pub(super) fn row(&self, row: usize, length: usize) -> &[f32] {
+        &self.weights[row * self.positions..][..length]
+    }
+}
+
+impl Seen {
+    /// One step of `generator` for rows with these last tokens, read in one go.
+    ///
+    /// # Panics
+    ///
+    /// If what the generator says has the wrong shape.
+    pub(super) fn step<G: Generator>(
+        generator: &G,
+        step: usize,
+        last: &[u32],
+        state: G::State,
+    ) -> (Self, Option<Looks>, G::State) {
+        let vocabulary = generator.vocabulary();
+        let predicted = generator.step(last, state);
+        assert_shape!(predicted.log_probs, [last.len(), vocabulary]);
+        let transaction = Transaction::default().register(predicted.log_probs);
+        let (transaction, positions) = match predicted.weights {
+            None => (transaction, 0),
+            Some(weights) => {
+                let [_, positions] = weights.dims();
+                assert_shape!(weights, [last.len(), positions]);
+                (transaction.register(weights), positions)
+            }
+        };
+        // Data may be read lazily, after later steps have reused its memory: it is copied at once.
+        let mut read = transaction.execute().into_iter();
+        let log_probs = Numbers::copy(read.next().expect("one was registered"));
+        let looks = read.next().map(|data| Looks { positions, weights: floats(&data) });
+        (Self { step, vocabulary, log_probs }, looks, predicted.state)
+    }
+
+    /// The log-probabilities of a row, as a copy in `into`.
+    ///
+    /// # Errors
+    ///
+    /// If one is NaN or `+∞`; the error says that the row is of `source`.
+    pub(super) fn read(
+        &self,
+        row: usize,
+        source: usize,
+        into: &mut Vec<f64>,
+    ) -> Result<(), SearchError> {
+        let range = row * self.vocabulary..(row + 1) * self.vocabulary;
+        into.clear();
+        match &self.log_probs {
+            Numbers::F32(numbers) => into.extend(numbers[range].iter().map(|n| f64::from(*n))),
+            Numbers::F64(numbers) => into.extend_from_slice(&numbers[range]),
+        }
+        // Without a way out in between, so that the loop is vectorised.
+        let broken =
+            into.iter().fold(false, |broken, n| broken | n.is_nan() | (*n == f64::INFINITY));
+        if broken {
+            return Err(SearchError::NotANumber { output: source, step: self.step });
+        }
+        Ok(())
+    }
+}
+
+impl Numbers {
+    fn copy(data: TensorData) -> Self {
+        if data.dtype() == DType::F64 {
+            Self::F64(data.try_to_vec().expect("the type was looked at"))
+        } else {
+            Self::F32(floats(&data))
+        }
+    }
+}
+
+fn floats(data: &TensorData) -> Vec<f32> {
+    data.try_to_vec_as().expect("numbers convert to numbers")
+}
