@@ -25,3 +25,6 @@ pub use output::Output;
 pub use padded::Padded;
 pub use seq2seq::{PairBatch, Seq2Seq, Seq2SeqGenerator};
 pub use teacher::Teacher;
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,7 @@ impl<C: Cell> Seq2Seq<C> {
 
     /// The logits when each token read is the true one with probability `truth`, and else the most
     /// likely one of the step before.
-    fn sampled(&self, batch: &PairBatch, truth: f64, at: &Moment) -> Tensor<3> {
+    pub(crate) fn sampled(&self, batch: &PairBatch, truth: f64, at: &Moment) -> Tensor<3> {
         let device = self.device();
         let (source, mut state) = self.encode(&batch.source);
         let mut rng = at.rng();
@@ -201,6 +201,10 @@ impl<C: Cell> Generator for Seq2SeqGenerator<'_, C> {
 
     fn vocabulary(&self) -> usize {
         self.model.vocabulary()
+    }
+
+    fn source_lengths(&self) -> Option<Vec<usize>> {
+        self.source.memory.is_some().then(|| self.lengths.clone())
     }
 
     fn start(&self) -> Self::State {

@@ -1,6 +1,7 @@
 //! Numbers for tests that do not depend on what other tests draw.
 
 use burn::{
+    module::{ModuleMapper, Param},
     prelude::*,
     tensor::{DType, Shape, TensorData},
 };
@@ -29,6 +30,27 @@ pub fn fill<const D: usize>(
     let numbers: Vec<f64> =
         (0..shape.iter().product()).map(|n| (((7 * n + 3 * k) % 11) as f64 - 5.0) / 10.0).collect();
     Tensor::from_data(TensorData::new(numbers, Shape::from(shape)), (device, dtype))
+}
+
+/// The module in `dtype`, with matrices in ±0.6 and vectors a little off where they start: weights
+/// that depend on nothing but the shapes of the module. Burn's generator is one for all tests; these
+/// numbers do not come from it.
+pub fn drawn<M: Module>(module: M, dtype: DType) -> M {
+    struct Draw(DType, u64);
+    impl ModuleMapper for Draw {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.1 += 1;
+            let (id, value, mapper) = param.consume();
+            let tracked = value.is_require_grad();
+            let noise = random(value.dims(), self.1, self.0, &value.device());
+            let value = match D {
+                2 => noise * 0.6,
+                _ => value.detach().cast(self.0) * 0.9 + noise * 0.05,
+            };
+            Param::from_mapped_value(id, value.detach().set_require_grad(tracked), mapper)
+        }
+    }
+    module.map(&mut Draw(dtype, 50))
 }
 
 #[cfg(test)]

@@ -13,12 +13,8 @@ mod stacks;
 mod states;
 mod wrappers;
 
-use burn::{
-    module::{ModuleMapper, Param},
-    prelude::*,
-    tensor::DType,
-};
-use recurrent_testkit::random;
+use burn::{module::Param, prelude::*, tensor::DType};
+use recurrent_testkit::{drawn, random};
 
 use crate::*;
 
@@ -73,26 +69,6 @@ fn every_cell(device: &Device, dtype: DType, checks: &mut impl ForEveryCell) {
         let name = format!("any cell, {kind:?}");
         checks.check(&name, drawn(kind.init(3, 4, device), dtype));
     }
-}
-
-/// The module in `dtype`, with matrices in ±0.6 and vectors a little off where they start. Burn's
-/// generator is one for all tests; these numbers do not come from it.
-fn drawn<M: Module>(module: M, dtype: DType) -> M {
-    struct Draw(DType, u64);
-    impl ModuleMapper for Draw {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            self.1 += 1;
-            let (id, value, mapper) = param.consume();
-            let tracked = value.is_require_grad();
-            let noise = random(value.dims(), self.1, self.0, &value.device());
-            let value = match D {
-                2 => noise * 0.6,
-                _ => value.detach().cast(self.0) * 0.9 + noise * 0.05,
-            };
-            Param::from_mapped_value(id, value.detach().set_require_grad(tracked), mapper)
-        }
-    }
-    module.map(&mut Draw(dtype, 50))
 }
 
 /// A parameter with the given values, in double precision.
