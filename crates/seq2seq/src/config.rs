@@ -160,13 +160,58 @@ impl OutOfRange {
     }
 }
 
-fn at_least_one(field: &str, value: usize) -> Result<(), OutOfRange> {
+pub(crate) fn at_least_one(field: &str, value: usize) -> Result<(), OutOfRange> {
     if value == 0 { Err(OutOfRange::new(field, "at least 1", value)) } else { Ok(()) }
 }
 
-fn share(field: &str, value: f64) -> Result<(), OutOfRange> {
+pub(crate) fn share(field: &str, value: f64) -> Result<(), OutOfRange> {
     let fits = (0.0..1.0).contains(&value);
     if fits { Ok(()) } else { Err(OutOfRange::new(field, "in [0, 1)", value)) }
+}
+
+impl EncoderConfig {
+    /// Features of an output, `M`.
+    pub fn d_output(&self) -> usize {
+        self.reading.directions() * self.d_hidden
+    }
+
+    /// Draws the layers that read vectors of `d_input` features.
+    ///
+    /// # Panics
+    ///
+    /// If there is no layer, or the share `dropout` is outside `[0, 1)`.
+    pub fn init(
+        &self,
+        cell: &CellKind,
+        d_input: usize,
+        dropout: f64,
+        device: &Device,
+    ) -> Encoder<AnyCell> {
+        let layer = |n: usize| {
+            let d_input = if n == 0 { d_input } else { self.d_output() };
+            self.reading.init(cell, d_input, self.d_hidden, device)
+        };
+        Encoder::new((0..self.layers).map(layer).collect(), dropout)
+    }
+}
+
+/// Checks what comes with the kind of a cell.
+pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
+    match cell {
+        CellKind::Leaky { longest } if !(longest.is_finite() && *longest > 1.0) => {
+            Err(OutOfRange::new("cell.leaky.longest", "above 1", longest))
+        }
+        CellKind::Skip { delays } => {
+            let mut sorted = delays.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            let fits = !delays.is_empty() && sorted.len() == delays.len() && sorted[0] > 0;
+            let range = "a list of different delays of at least 1";
+            let wrong = || OutOfRange::new("cell.skip.delays", range, format!("{delays:?}"));
+            if fits { Ok(()) } else { Err(wrong()) }
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Seq2SeqConfig {
@@ -183,7 +228,7 @@ impl Seq2SeqConfig {
         at_least_one("encoder.d_hidden", self.encoder.d_hidden)?;
         at_least_one("decoder.layers", self.decoder.layers)?;
         at_least_one("decoder.d_hidden", self.decoder.d_hidden)?;
-        self.validate_cell()?;
+        cell_fits(&self.cell)?;
         self.validate_teacher()?;
         self.validate_bridge()?;
         self.validate_decoder()?;
@@ -197,24 +242,6 @@ impl Seq2SeqConfig {
             return Err(OutOfRange::new("decoder.kind.d_readout", range, self.d_readout()));
         }
         Ok(())
-    }
-
-    fn validate_cell(&self) -> Result<(), OutOfRange> {
-        match &self.cell {
-            CellKind::Leaky { longest } if !(longest.is_finite() && *longest >= 1.0) => {
-                Err(OutOfRange::new("cell.leaky.longest", "at least 1", longest))
-            }
-            CellKind::Skip { delays } => {
-                let mut sorted = delays.clone();
-                sorted.sort_unstable();
-                sorted.dedup();
-                let fits = !delays.is_empty() && sorted.len() == delays.len() && sorted[0] > 0;
-                let range = "a list of different delays of at least 1";
-                let wrong = || OutOfRange::new("cell.skip.delays", range, format!("{delays:?}"));
-                if fits { Ok(()) } else { Err(wrong()) }
-            }
-            _ => Ok(()),
-        }
     }
 
     fn validate_teacher(&self) -> Result<(), OutOfRange> {
@@ -278,7 +305,7 @@ impl Seq2SeqConfig {
 
     /// Features of the memory, `M`.
     fn d_memory(&self) -> usize {
-        self.encoder.reading.directions() * self.encoder.d_hidden
+        self.encoder.d_output()
     }
 
     /// Features of the readout, `R`.
@@ -305,7 +332,7 @@ impl Seq2SeqConfig {
         let embedding =
             |v: usize| -> Embedding { EmbeddingConfig::new(v, self.d_embedding).init(device) };
         let own_source = matches!(self.tie, Tie::None | Tie::Output);
-        let encoder = self.init_encoder(device);
+        let encoder = self.encoder.init(&self.cell, self.d_embedding, self.dropout, device);
         let decoder = self.init_decoder(device);
         let bridge = {
             let cell = |reader: &'_ Reader<AnyCell>| match reader {
@@ -332,15 +359,6 @@ impl Seq2SeqConfig {
             loss: self.loss,
             teacher: self.teacher,
         }
-    }
-
-    fn init_encoder(&self, device: &Device) -> Encoder<AnyCell> {
-        let EncoderConfig { layers, d_hidden, reading } = self.encoder;
-        let layer = |n: usize| {
-            let d_input = if n == 0 { self.d_embedding } else { self.d_memory() };
-            reading.init(&self.cell, d_input, d_hidden, device)
-        };
-        Encoder::new((0..layers).map(layer).collect(), self.dropout)
     }
 
     fn init_decoder(&self, device: &Device) -> Decoder<AnyCell> {

@@ -5,11 +5,16 @@ mod config;
 mod decoder;
 mod embedding;
 mod encoder;
+mod language_model;
 mod loss;
+mod many_to_one;
 mod output;
 mod padded;
 pub mod search;
 mod seq2seq;
+mod sequence_head;
+mod sequences;
+mod tagging;
 mod teacher;
 
 pub use bridge::{Bridge, BridgeKind, BridgeLayer};
@@ -20,10 +25,18 @@ pub use decoder::{
 };
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use encoder::{Encoded, Encoder, Reader, Reading};
+pub use language_model::{
+    Begins, CarriedStates, LanguageModel, LanguageModelConfig, LanguageModelGenerator,
+    OutputWeights, TextBatch,
+};
 pub use loss::{CrossEntropy, Reduction};
+pub use many_to_one::{Answer, AnsweredBatch, Answers, ManyToOne, ManyToOneConfig, Pooling};
 pub use output::Output;
 pub use padded::Padded;
 pub use seq2seq::{PairBatch, Seq2Seq, Seq2SeqGenerator};
+pub use sequence_head::{Input, InputConfig, SequenceHead};
+pub use sequences::{Sequences, Series};
+pub use tagging::{TaggedBatch, Tagger, TaggerConfig};
 pub use teacher::Teacher;
 
 #[cfg(test)]
