@@ -316,6 +316,3 @@ impl Search<'_> {
         kept.take(self.beam.n_best).map(hypothesis).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

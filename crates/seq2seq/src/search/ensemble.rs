@@ -123,6 +123,3 @@ fn log_mean_exp(logs: Tensor<3>) -> Tensor<2> {
     let mean = (logs - highest.clone()).exp().mean_dim(0);
     (mean.log() + highest).squeeze_dim(0)
 }
-
-#[cfg(test)]
-mod tests;

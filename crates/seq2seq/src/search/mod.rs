@@ -22,6 +22,7 @@ mod forced;
 mod generator;
 mod greedy;
 mod hypothesis;
+mod length_ratio;
 mod limits;
 mod penalty;
 mod repetition;
@@ -38,7 +39,8 @@ pub use forced::forced;
 pub use generator::{Generator, Predicted};
 pub use greedy::greedy;
 pub use hypothesis::{Ending, Hypothesis};
-pub use limits::{LengthRatio, Limits, Unknown};
+pub use length_ratio::LengthRatio;
+pub use limits::{Limits, Unknown};
 pub use penalty::{coverage_penalty, length_penalty};
 pub use sample::{Sampling, sample, sample_numbered};
 

@@ -270,6 +270,3 @@ fn keep_mass(
         (sorted, ahead) = (end, 2 * ahead);
     }
 }
-
-#[cfg(test)]
-mod tests;
