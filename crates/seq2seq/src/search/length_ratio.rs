@@ -3,7 +3,7 @@
 //! ```text
 //! max(|X|) = ⌈1.1 · (a · |X| + b)⌉ + 1
 //! ```
-///
+//!
 //! `a · |X| + b` is the line that no pair of the training data is above and that is lowest on
 //! average over their sources, `a ≥ 0`. A tenth and a token are added for outputs that are a little
 //! longer than any that was seen.

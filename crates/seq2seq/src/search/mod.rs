@@ -2,18 +2,18 @@
 //!
 //! | wanted | by |
 //! |---|---|
-//! | the likeliest token at every step | [`greedy`] |
-//! | outputs as the model would write them, by chance | [`sample`] |
+//! | the likeliest token at every step | [`greedy()`] |
+//! | outputs as the model would write them, by chance | [`sample()`] |
 //! | the best whole output, and the next best | [`beam()`] |
-//! | how likely given outputs are | [`forced`] |
+//! | how likely given outputs are | [`forced()`] |
 //!
 //! All of them run the same loop: a step of the generator, a choice of what goes on, and a move of
-//! the state to where the chosen rows are. Outputs that have ended leave the batch. Log-probabilities
-//! are natural, and are the model's own: what is forbidden is passed over, and the rest is not made
-//! likelier for it. `<pad>` and `<s>` are never written.
+//! the state to where the chosen rows are. Outputs that have ended leave the batch.
+//! Log-probabilities are natural, and are the model's own: what is forbidden is passed over, and
+//! the rest is not made likelier for it. `<pad>` and `<s>` are never written.
 //!
-//! Every output is a whole sentence with `</s>` at its end, so all are scored alike; [`Ending`] tells
-//! which of them were cut at their limit.
+//! Every output is a whole sentence with `</s>` at its end, so all are scored alike; [`Ending`]
+//! tells which of them were cut at their limit.
 
 mod beam;
 mod ensemble;

@@ -161,7 +161,8 @@ fn a_batch_has_no_more_rows_than_the_beams_are_wide() {
     assert!(rows.iter().all(|rows| *rows <= 12));
 }
 
-/// `</s>` at once has `log P = ln 0.4`; `4 4 4 </s>` has `ln 0.35` and a better score for its length.
+/// `</s>` at once has `log P = ln 0.4`; `4 4 4 </s>` has `ln 0.35` and a better score for its
+/// length.
 fn short_or_long() -> Table {
     Table::new(1, 6, |_, before| {
         let probabilities: [f64; 6] = match before {

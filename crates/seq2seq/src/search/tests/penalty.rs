@@ -47,7 +47,8 @@ fn gn_5_a_whole_score() {
     assert_near(&[found.score], &[-4.245077], 1e-6);
 }
 
-/// `−4.0` of 3 tokens and `−4.6` of 8: the first is better by log-probability, the second at `α = 1`.
+/// `−4.0` of 3 tokens and `−4.6` of 8: the first has the better log-probability, the second the
+/// better score at `α = 1`.
 #[test]
 fn gn_5_lengths_change_ranks() {
     let score = |log_prob: f64, tokens, alpha| log_prob / length_penalty(tokens, alpha);
