@@ -198,9 +198,9 @@ impl Checkpoints {
 
     /// The newest complete checkpoint and those that were passed over for it.
     pub(crate) fn newest(&self) -> Result<(Checkpoint, Vec<Skipped>), TrainError> {
-        self.clean()?;
         let (checkpoint, skipped) = newest(&self.folder)?;
         self.same_config(&checkpoint)?;
+        self.clean()?;
         Ok((checkpoint, skipped))
     }
 

@@ -62,7 +62,11 @@ impl<M: Learn> TrainStep for Learner<M> {
         let (loss, carried) = self.model.learn(&task.batch, task.carried, &task.at);
         let sums = Tensor::cat(vec![loss.sum.clone().inner(), loss.nll.inner()], 0);
         let minimised = match task.mean {
-            Mean::Now if loss.weight > 0.0 => loss.sum.div_scalar(loss.weight),
+            // Backwards through a division by a number, Burn rounds it to single precision.
+            Mean::Now if loss.weight > 0.0 => {
+                let weight = loss.sum.full_like(loss.weight).detach();
+                loss.sum / weight
+            }
             Mean::Now | Mean::Later => loss.sum,
         };
         let gradients = GradientsParams::from_grads(minimised.backward(), &self.model);

@@ -86,6 +86,34 @@ pub(super) fn data(count: usize) -> Vec<Pairs> {
     (0..count).map(batch).collect()
 }
 
+/// The toy without a bias, which is another model.
+pub(super) fn unbiased() -> Toy {
+    let mut toy = Toy::new(0.2);
+    toy.linear.bias = None;
+    toy
+}
+
+/// Validates to `scores[epoch - 1]` under the name "accuracy".
+pub(super) fn scripted(
+    folder: &Path,
+    config: TrainConfig,
+    scores: &'static [f64],
+) -> Training<Toy, Shuffled<Pairs>> {
+    let validate =
+        move |_: &Toy, at: &Moment| Ok(Scores::new().with("accuracy", scores[at.epoch - 1]));
+    Training { validate: Box::new(validate), ..training(folder, config) }
+}
+
+/// The names of everything in `folder`, in order.
+pub(super) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> =
+        entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Six steps an epoch, with dropout, momentum-like state and a rate that moves.
 pub(super) fn config(epochs: usize) -> TrainConfig {
     TrainConfig { epochs, learning_rate: 0.05, clip_norm: Some(1.0), ..TrainConfig::default() }
