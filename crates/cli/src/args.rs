@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use recurrent_seq2seq::search::Sampling;
 
 use crate::{device::DeviceName, settings::Set};
 
@@ -124,6 +125,19 @@ pub struct Drawing {
     /// The same seed draws the same tokens
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+impl Drawing {
+    /// One output, drawn this way.
+    pub fn sampling(self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k.map(NonZeroUsize::get),
+            top_p: self.top_p,
+            seed: self.seed,
+            count: 1,
+        }
+    }
 }
 
 /// `generate`.
