@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -71,7 +71,7 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     let experiment: Experiment = settings::read_valid(&arguments.config, &arguments.sets)?;
     let device = arguments.device.name.open()?;
     let data = Data::read(&experiment.data)?;
-    let path = out_folder(arguments);
+    let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };
     let job = Job { arguments, experiment: &experiment, data: &data, path: &path, start };
     match &experiment.model {
@@ -84,12 +84,6 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
             job.train(task, &device, out)
         }
     }
-}
-
-/// `models/NAME` for `configs/NAME.toml`, unless it is said.
-fn out_folder(arguments: &args::Train) -> PathBuf {
-    let name = arguments.config.file_stem().unwrap_or_default();
-    arguments.out.clone().unwrap_or_else(|| Path::new("models").join(name))
 }
 
 struct Job<'a> {
