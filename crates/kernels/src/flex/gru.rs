@@ -87,8 +87,8 @@ pub(super) fn forward<F: Real>(
                 let (r, z) = (saved[k], saved[hidden + k]);
                 let (x_n, h_n) = (x_t[2 * hidden + k], from_h[2 * hidden + k]);
                 let (n, acted) = match reset {
-                    Reset::AfterProduct => ((x_n + r * h_n).tanh(), h_n),
-                    Reset::BeforeProduct => ((x_n + h_n).tanh(), reset_h[n_h]),
+                    Reset::AfterProduct => ((x_n + r * h_n).squashed(), h_n),
+                    Reset::BeforeProduct => ((x_n + h_n).squashed(), reset_h[n_h]),
                 };
                 let keep = kept(update, z);
                 saved[2 * hidden + k] = n;

@@ -59,7 +59,7 @@ impl<F: Real> Unit<F> {
 
     /// The activated gates and the cell they lead to.
     fn activate(self, gates: Gates, p: Peephole<F>, c: F) -> (Self, F) {
-        let g = self.g.tanh();
+        let g = self.g.squashed();
         match gates {
             Gates::Original => {
                 let (i, o) = (self.i.sigmoid(), self.o.sigmoid());
@@ -88,7 +88,7 @@ impl<F: Real> Unit<F> {
     fn backward(self, gates: Gates, p: Peephole<F>, cells: (F, F), dh: F, dc: F) -> (Self, F) {
         let Self { i, f, g, o } = self;
         let (c, c_new) = cells;
-        let tanh_c = c_new.tanh();
+        let tanh_c = c_new.squashed();
         let d_o = dh * tanh_c * o.through_sigmoid();
         let dc = dc + dh * o * tanh_c.through_tanh();
         let zero = F::zero();
@@ -169,7 +169,7 @@ pub(super) fn forward<F: Real>(
                 let (unit, cell) = Unit::read(gates, a, k).activate(gates, p, c[k]);
                 unit.write(gates, a, k);
                 c_new[k] = cell;
-                h_new[k] = unit.o * cell.tanh();
+                h_new[k] = unit.o * cell.squashed();
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn forward<F: Real>(
                 continue;
             }
             match activation {
-                Activation::Tanh => h_new[row].iter_mut().for_each(|a| *a = a.tanh()),
+                Activation::Tanh => h_new[row].iter_mut().for_each(|a| *a = a.squashed()),
                 // Not `max`, which would hide a NaN.
                 Activation::Relu => h_new[row].iter_mut().for_each(|a| {
                     if *a < F::zero() {
