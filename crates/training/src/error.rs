@@ -62,6 +62,13 @@ pub enum TrainError {
         /// What does not fit.
         why: String,
     },
+    /// The model is not in single precision. Burn reads the state of an optimizer back in single
+    /// precision, so such a run would not go on as it was.
+    #[error("only a model in single precision can be resumed, this one has {dtype}")]
+    Precision {
+        /// The precision of a parameter.
+        dtype: String,
+    },
     /// A number that has to be finite is not.
     #[error("{what} is not finite in epoch {epoch}, step {step}; the last checkpoint is kept")]
     NotFinite {

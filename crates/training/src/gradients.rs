@@ -52,6 +52,19 @@ pub(crate) fn all_finite<M: Module>(model: &M) -> bool {
     finite.0
 }
 
+/// The precision of a parameter that is not in single precision, if there is one.
+pub(crate) fn other_precision<M: Module>(model: &M) -> Option<DType> {
+    struct Other(Option<DType>);
+    impl ModuleVisitor for Other {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 = self.0.or(Some(param.val().dtype()).filter(|dtype| *dtype != DType::F32));
+        }
+    }
+    let mut other = Other(None);
+    model.visit(&mut other);
+    other.0
+}
+
 /// Gives every parameter its first value, if it has none yet.
 pub(crate) fn initialise<M: Module>(model: &M) {
     struct Touch;

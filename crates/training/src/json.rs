@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::{EpochRecord, Event, Observer, Standing, StepReport};
+use crate::{EpochRecord, Event, Observer, Scores, Standing, StepReport};
 
 /// Writes every event as one line of JSON. The key `event` says which it is:
 ///
@@ -44,25 +44,19 @@ fn value(event: &Event) -> Value {
             "why": skipped.why,
         }),
         Event::Step(report) => step(report),
-        Event::Epoch { record, best, seconds } => json!({
-            "event": "epoch",
-            "epoch": record.epoch,
-            "step": record.steps,
-            "loss": record.loss,
-            "nll": record.nll,
-            "items": record.items,
-            "learning_rate": record.learning_rate,
-            "gradient_norm": record.gradient_norm,
-            "scores": scores(record),
-            "best": *best == Standing::Best,
-            "seconds": seconds,
-        }),
+        Event::Epoch { record, best, seconds } => {
+            let mut value = record.to_json();
+            value["event"] = json!("epoch");
+            value["best"] = json!(*best == Standing::Best);
+            value["seconds"] = json!(seconds);
+            value
+        }
         Event::Saved { path } => json!({ "event": "saved", "path": path.display().to_string() }),
         Event::Ended { ended, best, seconds } => json!({
             "event": "ended",
             "why": ended,
             "best_epoch": best.as_ref().map(|best| best.epoch),
-            "scores": best.as_ref().map(scores),
+            "scores": best.as_ref().map(|best| best.scores.to_json()),
             "seconds": seconds,
         }),
     }
@@ -87,7 +81,28 @@ fn step(report: &StepReport) -> Value {
     })
 }
 
-fn scores(record: &EpochRecord) -> Value {
-    let scores = record.scores.iter().map(|(name, value)| (name.to_string(), json!(value)));
-    Value::Object(Map::from_iter(scores))
+impl EpochRecord {
+    /// The record as an object with the keys of the event `epoch` of [`Json`], but for `event`,
+    /// `best` and `seconds`. What `serde` writes of a record is for checkpoints: numbers as text,
+    /// which reads back to the same bits.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "epoch": self.epoch,
+            "step": self.steps,
+            "loss": self.loss,
+            "nll": self.nll,
+            "items": self.items,
+            "learning_rate": self.learning_rate,
+            "gradient_norm": self.gradient_norm,
+            "scores": self.scores.to_json(),
+        })
+    }
+}
+
+impl Scores {
+    /// The scores as an object; those that are not finite are `null`.
+    pub fn to_json(&self) -> Value {
+        let scores = self.iter().map(|(name, value)| (name.to_string(), json!(value)));
+        Value::Object(Map::from_iter(scores))
+    }
 }

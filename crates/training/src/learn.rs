@@ -51,7 +51,8 @@ impl Carried for () {
 /// Where a training stands. All randomness of a step is a function of these numbers alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The seed of the whole training.
+    /// The seed of the whole training; if a step is of several batches, mixed with the number of the
+    /// batch for all but the first, so that each draws its own numbers.
     pub seed: u64,
     /// The epoch, from 1.
     pub epoch: usize,

@@ -58,11 +58,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
 
     /// Writes where the run stands.
     pub(crate) fn save(&self, to: &mut Listeners<M>) -> Result<(), TrainError> {
-        let model = &self.learner().model;
-        if !gradients::all_finite(model) {
-            return Err(self.not_finite("a parameter"));
-        }
-        let path = self.checkpoints.save(&self.done, model, &self.optimizer)?;
+        let path = self.checkpoints.save(&self.done, &self.learner().model, &self.optimizer)?;
         to.tell(&Event::Saved { path });
         Ok(())
     }
@@ -95,6 +91,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
                 // In the middle of a chain there is a state that no checkpoint holds: then the
                 // epoch is done again from the checkpoint before it.
                 if batches.peek().is_none_or(|(past, _)| *past == Past::None) {
+                    self.check_parameters()?;
                     self.save(to)?;
                 }
                 return Ok(Flow::Stopped);
@@ -232,14 +229,15 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
 
     /// Validates the epoch that is over, and saves.
     fn close(&mut self, to: &mut Listeners<M>) -> Result<(), TrainError> {
-        let moment = Moment { epoch: self.done.epochs + 1, ..self.moment() };
+        self.check_parameters()?;
+        let moment = self.moment();
         let epoch = moment.epoch;
         to.start_validation(epoch);
         self.device.seed(moment.mixed());
         let model = self.learner().model.valid();
         let scores = (self.validate)(&model, &moment)
             .map_err(|source| TrainError::Validation { epoch, source })?;
-        self.check(&scores)?;
+        self.check_scores(&scores)?;
         to.end_validation(epoch, &scores);
 
         let running = std::mem::take(&mut self.done.running);
@@ -265,8 +263,16 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
         Ok(())
     }
 
+    /// Nothing that is not finite goes into a checkpoint.
+    fn check_parameters(&self) -> Result<(), TrainError> {
+        match gradients::all_finite(self.learner()) {
+            true => Ok(()),
+            false => Err(self.not_finite("a parameter")),
+        }
+    }
+
     /// The score that decides has to be there, and a number.
-    fn check(&self, scores: &Scores) -> Result<(), TrainError> {
+    fn check_scores(&self, scores: &Scores) -> Result<(), TrainError> {
         let name = &self.config.metric.name;
         match scores.get(name) {
             Some(value) if value.is_finite() => Ok(()),

@@ -30,23 +30,27 @@ use burn_train::{
         LearningRateMetric, MetricDefinition, NumericEntry,
         store::{EpochSummary, MetricsUpdate, Split},
     },
-    renderer::MetricsRenderer,
+    renderer::{MetricsRenderer, tui::TuiMetricsRendererWrapper},
 };
 
 use crate::{
     Event, Learn, Observer, Scores, StepReport, TrainConfig, TrainError,
     learner::{Learner, Number, Outcome},
+    silent::Silent,
 };
 
-/// Runs `job` with the listeners of a training; the model goes in and comes back with it.
+/// Runs `job` in a training of burn-train; the model goes in and comes back with it.
 pub(crate) fn host<M: Learn, T: 'static>(
     learner: Learner<M>,
     config: &TrainConfig,
-    renderer: Box<dyn MetricsRenderer>,
-    observer: Option<Box<dyn Observer>>,
+    audience: Audience,
     interrupter: &Interrupter,
     job: impl FnOnce(Learner<M>, &mut Listeners<M>) -> (Learner<M>, T) + 'static,
 ) -> T {
+    let renderer: Box<dyn MetricsRenderer> = match &audience {
+        Audience::Dashboard => Box::new(TuiMetricsRendererWrapper::new(interrupter.clone(), None)),
+        Audience::Observer(_) | Audience::Nobody => Box::new(Silent),
+    };
     let answer = Rc::new(Cell::new(None));
     let strategy = Strategy {
         job: RefCell::new(Some(Box::new({
@@ -57,7 +61,7 @@ pub(crate) fn host<M: Learn, T: 'static>(
                 learner
             }
         }))),
-        observer: RefCell::new(observer),
+        audience: Cell::new(Some(audience)),
     };
     let training: SupervisedTraining<Learner<M>> =
         SupervisedTraining::new(Path::new(""), Arc::new(NoLoader), Arc::new(NoLoader));
@@ -80,7 +84,7 @@ type Job<M> = Box<dyn FnOnce(Learner<M>, &mut Listeners<M>) -> Learner<M>>;
 
 struct Strategy<M: Learn> {
     job: RefCell<Option<Job<M>>>,
-    observer: RefCell<Option<Box<dyn Observer>>>,
+    audience: Cell<Option<Audience>>,
 }
 
 impl<M: Learn> SupervisedLearningStrategy<Learner<M>> for Strategy<M> {
@@ -98,7 +102,7 @@ impl<M: Learn> SupervisedLearningStrategy<Learner<M>> for Strategy<M> {
         let mut listeners = Listeners {
             processor: components.event_processor,
             interrupter: components.interrupter,
-            observer: self.observer.take(),
+            audience: self.audience.take().unwrap_or(Audience::Nobody),
         };
         let job = self.job.take().expect("a strategy is run once");
         (job(learner, &mut listeners), listeners.processor)
@@ -109,12 +113,20 @@ impl<M: Learn> SupervisedLearningStrategy<Learner<M>> for Strategy<M> {
 pub(crate) struct Listeners<M: Learn> {
     processor: SupervisedTrainingEventProcessor<Learner<M>>,
     interrupter: Interrupter,
-    observer: Option<Box<dyn Observer>>,
+    audience: Audience,
+}
+
+/// Who wants to hear.
+pub(crate) enum Audience {
+    /// burn-train's, by way of its metrics.
+    Dashboard,
+    Observer(Box<dyn Observer>),
+    Nobody,
 }
 
 impl<M: Learn> Listeners<M> {
     pub(crate) fn tell(&mut self, event: &Event) {
-        if let Some(observer) = &mut self.observer {
+        if let Audience::Observer(observer) = &mut self.audience {
             observer.observe(event);
         }
     }
@@ -163,12 +175,18 @@ impl<M: Learn> Listeners<M> {
         self.learning(LearnerEvent::EndEpoch(epoch));
     }
 
+    /// Handing an event to the thread of burn-train's metrics takes as long as a step of a small
+    /// model, so it is done only where they are looked at.
     fn learning(&mut self, event: LearnerEvent<Outcome<M::Carried>>) {
-        self.interrupter.fail_on_error(self.processor.process_train(event));
+        if let Audience::Dashboard = self.audience {
+            self.interrupter.fail_on_error(self.processor.process_train(event));
+        }
     }
 
     fn validating(&mut self, event: LearnerEvent<Scores>) {
-        self.interrupter.fail_on_error(self.processor.process_valid(event));
+        if let Audience::Dashboard = self.audience {
+            self.interrupter.fail_on_error(self.processor.process_valid(event));
+        }
     }
 }
 

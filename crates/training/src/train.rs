@@ -3,23 +3,19 @@
 use std::{error::Error, fmt, path::PathBuf, sync::Arc};
 
 use burn::module::Module;
-use burn_train::{
-    Interrupter,
-    renderer::{MetricsRenderer, tui::TuiMetricsRendererWrapper},
-};
+use burn_train::Interrupter;
 use serde::Serialize;
 
 use crate::{
-    Batches, EpochRecord, Event, Json, Learn, Moment, Observer, Progress, Scores, Skipped,
-    TrainConfig, TrainError,
+    Batches, EpochRecord, Event, Json, Learn, Moment, Progress, Scores, Skipped, TrainConfig,
+    TrainError,
     checkpoint::{Checkpoints, Done, after_epoch},
     disk::{Disk, FileSystem},
-    gradients::initialise,
+    gradients::{initialise, other_precision},
     learner::Learner,
     plain::Plain,
     run::{Clock, Run},
-    silent::Silent,
-    strategy::{Listeners, host},
+    strategy::{Audience, Listeners, host},
 };
 
 /// Seconds between two lines of plain progress.
@@ -152,7 +148,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Training<M, B> {
             clock: Clock::start(),
         };
         let (model, skipped) = run.prepare(self.model, self.start)?;
-        let (renderer, observer) = listeners(self.progress, &self.interrupter);
+        let audience = audience(self.progress);
         let config = run.config.clone();
         let (start, folder) = (self.start, self.folder);
         let job = move |learner: Learner<M>, to: &mut Listeners<M>| {
@@ -171,7 +167,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Training<M, B> {
             });
             (learner, trained)
         };
-        host(Learner { model }, &config, renderer, observer, &self.interrupter, job)
+        host(Learner { model }, &config, audience, &self.interrupter, job)
     }
 }
 
@@ -187,6 +183,9 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
                 Ok((model, Vec::new()))
             }
             Start::Resume => {
+                if let Some(dtype) = other_precision(&model) {
+                    return Err(TrainError::Precision { dtype: dtype.name().to_string() });
+                }
                 let (checkpoint, skipped) = self.checkpoints.newest()?;
                 let (then, now) = (checkpoint.done.first, self.done.first);
                 if then != now {
@@ -233,18 +232,12 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
     }
 }
 
-fn listeners(
-    progress: Progress,
-    interrupter: &Interrupter,
-) -> (Box<dyn MetricsRenderer>, Option<Box<dyn Observer>>) {
-    let silent = || Box::new(Silent) as Box<dyn MetricsRenderer>;
+fn audience(progress: Progress) -> Audience {
     match progress {
-        Progress::Dashboard => {
-            (Box::new(TuiMetricsRendererWrapper::new(interrupter.clone(), None)), None)
-        }
-        Progress::Plain(out) => (silent(), Some(Box::new(Plain::new(out, EVERY)))),
-        Progress::Json(out) => (silent(), Some(Box::new(Json(out)))),
-        Progress::Observer(observer) => (silent(), Some(observer)),
-        Progress::Silent => (silent(), None),
+        Progress::Dashboard => Audience::Dashboard,
+        Progress::Plain(out) => Audience::Observer(Box::new(Plain::new(out, EVERY))),
+        Progress::Json(out) => Audience::Observer(Box::new(Json(out))),
+        Progress::Observer(observer) => Audience::Observer(observer),
+        Progress::Silent => Audience::Nobody,
     }
 }

@@ -5,6 +5,19 @@ use tempfile::tempdir;
 use super::toy::{Pairs, Toy, alone, config, data};
 use crate::{InOrder, Moment, OptimizerConfig, Scores, TrainConfig, Training};
 
+/// one batch, over and over, is learnt by heart.
+#[test]
+fn x10_one_batch_is_learnt_by_heart() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let batches = InOrder(vec![data(1).remove(0); 400]);
+    let validate = |_: &Toy, _: &Moment| Ok(Scores::new().with("nll", 0.0));
+    let folder = folder.path().to_path_buf();
+    let training = Training::new(Toy::new(0.0), batches, validate, config(2), folder);
+    let history = training.run().unwrap().history;
+    assert!(history[0].nll > history[1].nll && history[1].nll < 0.01, "{history:?}");
+}
+
 /// Parameters after one epoch of `batches`, from double-precision weights and without dropout.
 fn learnt(batches: Vec<Pairs>, config: TrainConfig) -> Vec<f64> {
     let _alone = alone();

@@ -28,6 +28,27 @@ fn a_choice_is_a_name_or_a_table() {
     assert_eq!(read(text).unwrap().schedule, schedule);
 }
 
+/// As people write it.
+#[test]
+fn a_configuration_is_toml() {
+    let text = r#"
+        epochs = 12
+        optimizer = { adam_w = { weight_decay = 0.1 } }
+        schedule = { warmup = { exponential = { steps = 200 } }, decay = "luong234" }
+        metric = { name = "wer", direction = "lowest" }
+        [early_stopping]
+        patience = 3
+    "#;
+    let config: TrainConfig = toml::from_str(text).unwrap();
+    let adam_w = AdamW { weight_decay: 0.1, ..AdamW::default() };
+    assert_eq!(config.optimizer, OptimizerConfig::AdamW(adam_w));
+    assert_eq!(config.schedule.decay, Decay::Luong234);
+    assert_eq!(config.early_stopping, Some(EarlyStopping { patience: 3 }));
+    assert_eq!(toml::from_str(&toml::to_string(&config).unwrap()), Ok(config));
+    let error = toml::from_str::<TrainConfig>("optimizer = \"adamm\"").unwrap_err();
+    assert!(error.to_string().contains("unknown variant `adamm`"), "{error}");
+}
+
 #[test]
 fn a_configuration_reads_back() {
     let config = TrainConfig {

@@ -1,5 +1,6 @@
 use std::{cell::RefCell, rc::Rc};
 
+use recurrent_testkit::in_f64;
 use rstest::rstest;
 use tempfile::tempdir;
 
@@ -116,4 +117,15 @@ fn a_finished_run_stays_finished() {
     let folder = tempdir().unwrap();
     let whole = train(folder.path(), config(2), Start::Fresh).unwrap();
     same(&train(folder.path(), config(2), Start::Resume).unwrap(), &whole);
+}
+
+/// Burn reads optimizer states back in single precision: better an error than other numbers.
+#[test]
+fn double_precision_is_not_resumed() {
+    let folder = tempdir().unwrap();
+    let training = training(folder.path(), config(2));
+    let double = Training { model: in_f64(Toy::new(0.0)), start: Start::Resume, ..training };
+    let error = double.run().unwrap_err();
+    let expected = "only a model in single precision can be resumed, this one has f64";
+    assert_eq!(error.to_string(), expected);
 }

@@ -145,7 +145,10 @@ fn x8_weights_that_are_not_finite_are_not_saved() {
     training.batches.0.truncate(1);
     training.validate = Box::new(content);
     let error = training.run().unwrap_err();
-    assert!(error.to_string().starts_with("a parameter is not finite in epoch 2"), "{error}");
+    assert!(
+        error.to_string().starts_with("a parameter is not finite in epoch 1, step 1"),
+        "{error}"
+    );
     assert_eq!(names(folder.path()), ["epoch-0000"]);
 }
 
