@@ -1,3 +1,14 @@
 //! The `recurrent` command.
 
-fn main() {}
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use recurrent::{args::Arguments, commands, error};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match commands::run(arguments, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => error::report(&problem, &mut io::stderr().lock()),
+    }
+}

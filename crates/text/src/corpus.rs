@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{JsonLines, Parallel, Tsv};
+use crate::{JsonLines, Parallel, Plain, Tsv};
 
 /// A source and what it is to be turned into: a sentence and its translation, a word and its sounds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,8 @@ pub enum PairFiles {
     Parallel(Parallel),
     /// Fields of JSON objects, one a line.
     JsonLines(JsonLines),
+    /// Lines of one file, as targets without a source.
+    Plain(Plain),
 }
 
 impl PairFiles {
@@ -39,6 +41,7 @@ impl PairFiles {
             Self::Tsv(file) => file.read(),
             Self::Parallel(files) => files.read(),
             Self::JsonLines(file) => file.read(),
+            Self::Plain(file) => file.read(),
         }
     }
 }

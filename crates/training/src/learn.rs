@@ -65,11 +65,23 @@ impl Moment {
         ChaCha12Rng::seed_from_u64(self.mixed())
     }
 
+    /// Where the batch `part` of a step stands, if a step is of several batches, from 0.
+    pub(crate) fn part(self, part: usize) -> Self {
+        match part {
+            0 => self,
+            _ => Self { seed: mix([self.seed, part as u64]), ..self },
+        }
+    }
+
     /// A number that differs from step to step and between seeds.
     pub(crate) fn mixed(&self) -> u64 {
-        let numbers = [self.seed, self.epoch as u64, self.step as u64];
-        numbers.into_iter().fold(0, |mixed, number| splitmix(mixed ^ number))
+        mix([self.seed, self.epoch as u64, self.step as u64])
     }
+}
+
+/// A number that depends on all of `numbers` and on their order.
+pub(crate) fn mix<const N: usize>(numbers: [u64; N]) -> u64 {
+    numbers.into_iter().fold(0, |mixed, number| splitmix(mixed ^ number))
 }
 
 /// One step of `SplitMix64` (Steele, Lea & Flood 2014).

@@ -4,14 +4,14 @@
 //!
 //! - *expand*: every token that may be written after every live hypothesis is a candidate. At the
 //!   start there is one live hypothesis a source, so no two are ever alike.
-//! - *prune*: the `width` candidates of highest log-probability stay. All are of one length, so that
-//!   is the same order as with a length penalty.
-//! - *finish*: those with `</s>` have ended and are scored; the others are the live hypotheses of the
-//!   next step, and their tokens are rows of one batch for all sources.
+//! - *prune*: the `width` candidates of highest log-probability stay. All are of one length, so
+//!   that is the same order as with a length penalty.
+//! - *finish*: those with `</s>` have ended and are scored; the others are the live hypotheses of
+//!   the next step, and their tokens are rows of one batch for all sources.
 //!
-//! A source is done when it has as many ended outputs as are wanted and no live hypothesis can reach
-//! the worst of them. A hypothesis of log-probability `log P` that may end with at most `n` tokens,
-//! `</s>` included, never scores above
+//! A source is done when it has as many ended outputs as are wanted and no live hypothesis can
+//! reach the worst of them. A hypothesis of log-probability `log P` that may end with at most `n`
+//! tokens, `</s>` included, never scores above
 //!
 //! ```text
 //! log P / ((5 + n) / 6)^α
@@ -19,15 +19,15 @@
 //!
 //! because its log-probability can only fall, the length penalty is highest for `n` tokens, and the
 //! coverage penalty is at most 0. So a search that stops finds what one finds that goes on. A
-//! hypothesis at its limit ends with `</s>` and pays its probability: what was [cut](Ending::Cut) is
-//! ranked with the rest, by the same score.
+//! hypothesis at its limit ends with `</s>` and pays its probability: what was [cut](Ending::Cut)
+//! is ranked with the rest, by the same score.
 //!
-//! A beam of width 1 is [`greedy`](super::greedy), whatever the penalties. Scores:
+//! A beam of width 1 is [`greedy()`](super::greedy()), whatever the penalties. Scores:
 //! [`length_penalty`], [`coverage_penalty`].
 //!
-//! Sources: Sutskever et al. (2014), Sequence to Sequence Learning with Neural Networks, section 3.2,
-//! for a beam that ended hypotheses leave; Wu et al. (2016), Google's Neural Machine Translation
-//! System, section 7, for scores and pruning.
+//! Sources: Sutskever et al. (2014), Sequence to Sequence Learning with Neural Networks, section
+//! 3.2, for a beam that ended hypotheses leave; Wu et al. (2016), Google's Neural Machine
+//! Translation System, section 7, for scores and pruning.
 
 use recurrent_text::EOS;
 use serde::{Deserialize, Serialize};
@@ -316,6 +316,3 @@ impl Search<'_> {
         kept.take(self.beam.n_best).map(hypothesis).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

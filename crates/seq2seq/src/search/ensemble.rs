@@ -4,8 +4,8 @@
 //! P(i) = 1/M · Σ_m P_m(i)
 //! ```
 //!
-//! Source: Sutskever et al. (2014), Sequence to Sequence Learning with Neural Networks, section 3.6,
-//! whose best results are those of ensembles.
+//! Source: Sutskever et al. (2014), Sequence to Sequence Learning with Neural Networks, section
+//! 3.6, whose best results are those of ensembles.
 
 use burn::{prelude::*, tensor::DType};
 use thiserror::Error;
@@ -123,6 +123,3 @@ fn log_mean_exp(logs: Tensor<3>) -> Tensor<2> {
     let mean = (logs - highest.clone()).exp().mean_dim(0);
     (mean.log() + highest).squeeze_dim(0)
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,8 +10,9 @@ use super::{
     walk::{Choice, Live, walk},
 };
 
-/// What the model says about given outputs, one for each source, in tokens without `<s>` and `</s>`.
-/// `</s>` is written after each. Any token may be in them, and the scores are log-probabilities.
+/// What the model says about given outputs, one for each source, in tokens without `<s>` and
+/// `</s>`. `</s>` is written after each. Any token may be in them, and the scores are
+/// log-probabilities.
 ///
 /// # Errors
 ///

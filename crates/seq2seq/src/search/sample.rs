@@ -4,12 +4,12 @@
 //! p_i ∝ exp(log P(i) / τ)     for every token i that may be written
 //! ```
 //!
-//! of which the `k` likeliest are kept (top-k), and of these the fewest likeliest whose probabilities
-//! sum to `p` or more (top-p); the next token is drawn from what is kept.
+//! of which the `k` likeliest are kept (top-k), and of these the fewest likeliest whose
+//! probabilities sum to `p` or more (top-p); the next token is drawn from what is kept.
 //!
-//! Sources: Fan et al. (2018), Hierarchical Neural Story Generation, section 5.2, for top-k; Holtzman
-//! et al. (2020), The Curious Case of Neural Text Degeneration, section 3.1, for top-p and section
-//! 3.3 for the temperature.
+//! Sources: Fan et al. (2018), Hierarchical Neural Story Generation, for top-k;
+//! Holtzman et al. (2020), The Curious Case of Neural Text Degeneration, section 3.1, for top-p and
+//! section 3.3 for the temperature.
 
 use std::{
     cmp::Ordering,
@@ -34,7 +34,7 @@ use super::{
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
     /// `τ`, above 0: 1 draws as the model says, less makes likely tokens likelier; towards 0 the
-    /// output is that of [`greedy`](super::greedy).
+    /// output is that of [`greedy()`](super::greedy()).
     pub temperature: f64,
     /// How many of the likeliest tokens are kept, above 0; all if none. Of equals those with the
     /// lowest ids are kept.
@@ -75,8 +75,8 @@ impl Sampling {
     }
 }
 
-/// `count` outputs for each source, in the order of the sources. Their scores are log-probabilities,
-/// the model's own whatever the temperature.
+/// `count` outputs for each source, in the order of the sources. Their scores are
+/// log-probabilities, the model's own whatever the temperature.
 ///
 /// The draws of a source depend on its place in the batch; [`sample_numbered`] is for sources that
 /// are put into batches in any order.
@@ -98,16 +98,16 @@ pub fn sample<G: Generator>(
     sample_numbered(generator, sampling, limits, &numbers)
 }
 
-/// As [`sample`], with draws that depend on the number of each source, `[B]`, and not on its place:
+/// As [`sample()`], with draws that depend on the number of each source, `[B]`, and not on its place:
 /// what is drawn for a source is the same in any batch.
 ///
 /// # Errors
 ///
-/// As [`sample`].
+/// As [`sample()`].
 ///
 /// # Panics
 ///
-/// As [`sample`], and if there are not as many numbers as sources.
+/// As [`sample()`], and if there are not as many numbers as sources.
 pub fn sample_numbered<G: Generator>(
     generator: &G,
     sampling: &Sampling,
@@ -202,7 +202,8 @@ impl Drawing<'_> {
     }
 }
 
-/// The tokens that may be drawn, by id, and the sums of their probabilities up to each, of any scale.
+/// The tokens that may be drawn, by id, and the sums of their probabilities up to each, of any
+/// scale.
 struct Kept {
     tokens: Vec<u32>,
     sums: Vec<f64>,
@@ -270,6 +271,3 @@ fn keep_mass(
         (sorted, ahead) = (end, 2 * ahead);
     }
 }
-
-#[cfg(test)]
-mod tests;

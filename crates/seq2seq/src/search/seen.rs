@@ -58,10 +58,11 @@ impl Seen {
                 (transaction.register(weights), positions)
             }
         };
-        // Data may be read lazily, after later steps have reused its memory: it is copied at once.
+        // Data may be read lazily, after later steps have reused its memory: it becomes a vector at
+        // once.
         let mut read = transaction.execute().into_iter();
-        let log_probs = Numbers::copy(read.next().expect("one was registered"));
-        let looks = read.next().map(|data| Looks { positions, weights: floats(&data) });
+        let log_probs = Numbers::of(read.next().expect("one was registered"));
+        let looks = read.next().map(|data| Looks { positions, weights: floats(data) });
         (Self { step, vocabulary, log_probs }, looks, predicted.state)
     }
 
@@ -93,15 +94,18 @@ impl Seen {
 }
 
 impl Numbers {
-    fn copy(data: TensorData) -> Self {
+    fn of(data: TensorData) -> Self {
         if data.dtype() == DType::F64 {
-            Self::F64(data.try_to_vec().expect("the type was looked at"))
+            Self::F64(data.try_into_vec().expect("the type was looked at"))
         } else {
-            Self::F32(floats(&data))
+            Self::F32(floats(data))
         }
     }
 }
 
-fn floats(data: &TensorData) -> Vec<f32> {
-    data.try_to_vec_as().expect("numbers convert to numbers")
+fn floats(data: TensorData) -> Vec<f32> {
+    // Numbers of the right type are not converted one by one.
+    let floats =
+        if data.dtype() == DType::F32 { data.try_into_vec() } else { data.try_into_vec_as() };
+    floats.expect("numbers convert to numbers")
 }

@@ -1,0 +1,276 @@
+//! Which commands and options there are.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{device::DeviceName, settings::Set};
+
+/// Recurrent sequence models: train them on pairs of texts or on text, and use them.
+#[derive(Debug, Parser)]
+#[command(name = "recurrent", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do; without it, how to start is shown.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model as a configuration says
+    Train(Train),
+    /// Measure how good a model is on a file of examples
+    Evaluate(Evaluate),
+    /// Turn lines of text into other lines of text: standard input to standard output
+    Translate(Translate),
+    /// Let a language model write
+    Generate(Generate),
+    /// Show what a model folder holds
+    Inspect(Inspect),
+    /// List the devices that models can run on
+    Devices(Devices),
+    /// Take weights from PyTorch, or hand them over
+    Convert(Convert),
+}
+
+/// `train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// What to train and on what, a TOML file
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// The model folder to write; by default the configuration's name without `.toml`, in `models`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the training in the model folder, from its newest checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Another value for a key of the configuration, as in `--set training.epochs=3`; may be
+    /// repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<Set>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `evaluate`.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// Model folders; several vote as an ensemble
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
+    /// The examples, in the format that the model was trained on
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// How many outputs are pursued at once; 1 takes the likeliest token at every step
+    #[arg(long, value_name = "N")]
+    pub beam: Option<NonZeroUsize>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `translate`.
+#[derive(Debug, Args)]
+pub struct Translate {
+    /// Model folders; several vote as an ensemble
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// How many outputs are pursued at once; 1 takes the likeliest token at every step
+    #[arg(long, value_name = "N")]
+    pub beam: Option<NonZeroUsize>,
+    /// How many outputs are shown for each line, with their scores
+    #[arg(long, value_name = "N", conflicts_with = "sample")]
+    pub n_best: Option<NonZeroUsize>,
+    /// Draw outputs by their probabilities, instead of searching for the likeliest
+    #[arg(long, conflicts_with = "beam")]
+    pub sample: bool,
+    /// How tokens are drawn
+    #[command(flatten)]
+    pub drawing: Drawing,
+    /// Draw which input tokens each output token looked at, one picture for each line, into this
+    /// folder
+    #[arg(long, value_name = "DIR")]
+    pub attention: Option<PathBuf>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, Args, PartialEq)]
+#[command(next_help_heading = "Drawing")]
+pub struct Drawing {
+    /// Below 1 makes likely tokens likelier, above 1 evens out
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature)]
+    pub temperature: f64,
+    /// Draw only from the K likeliest tokens
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<NonZeroUsize>,
+    /// Draw only from the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub top_p: Option<f64>,
+    /// The same seed draws the same tokens
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The model folder
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// What the text begins with
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prompt: String,
+    /// How many texts are written
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub count: NonZeroUsize,
+    /// The most tokens of a text
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub length: NonZeroUsize,
+    /// How tokens are drawn
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
+/// `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model folder
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `devices`.
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `convert`.
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// Which way.
+    #[command(subcommand)]
+    pub way: Conversion,
+}
+
+/// Which way weights go.
+#[derive(Debug, Subcommand)]
+pub enum Conversion {
+    /// Put weights that PyTorch saved into a model folder of the same sizes
+    FromPytorch {
+        /// What `torch.save(model.state_dict(), …)` or safetensors wrote
+        #[arg(value_name = "WEIGHTS")]
+        weights: PathBuf,
+        /// The model folder that gets the weights
+        #[arg(value_name = "MODEL")]
+        model: PathBuf,
+        /// What the keys of the weights begin with, as in `model.encoder`
+        #[arg(long, value_name = "PREFIX", default_value = "")]
+        prefix: String,
+    },
+    /// Write the weights of a model for PyTorch's `load_state_dict`
+    ToPytorch {
+        /// The model folder
+        #[arg(value_name = "MODEL")]
+        model: PathBuf,
+        /// The file to write
+        #[arg(value_name = "OUT.safetensors")]
+        out: PathBuf,
+    },
+}
+
+/// Where a model runs.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct OnDevice {
+    /// Where to compute: `flex`, `ndarray`, `wgpu`, `vulkan` or `cuda`, the last three also with a
+    /// number as in `cuda:1`; `recurrent devices` lists what there is
+    #[arg(long = "device", value_name = "D", default_value_t)]
+    pub name: DeviceName,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Format {
+    /// Results as JSON, for other programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if f64::is_finite(value) && value > 0.0 => Ok(value),
+        _ => Err("must be a number above 0".to_owned()),
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case(&["train", "a.toml", "--set", "epochs"], "KEY=VALUE")]
+    #[case(&["train", "a.toml", "--device", "gpu"], "unknown device `gpu`")]
+    #[case(&["translate", "m", "--beam", "0"], "--beam")]
+    #[case(&["translate", "m", "--beam", "2", "--sample"], "--sample")]
+    #[case(&["translate", "m", "--sample", "--top-p", "1.5"], "above 0 and at most 1")]
+    #[case(&["generate", "m", "--temperature", "NaN"], "above 0")]
+    #[case(&["evaluate", "m"], "--data")]
+    #[case(&["translate"], "MODEL")]
+    fn what_is_wrong_is_named(#[case] arguments: &[&str], #[case] named: &str) {
+        let all = ["recurrent"].iter().chain(arguments);
+        let error = Arguments::try_parse_from(all).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(named), "{error}");
+    }
+
+    #[test]
+    fn an_ensemble_is_several_folders() {
+        let all = ["recurrent", "translate", "a", "b", "--sample", "--top-k", "5", "--seed", "3"];
+        let Some(Command::Translate(translate)) = Arguments::parse_from(all).command else {
+            panic!("it is `translate`");
+        };
+        assert_eq!(translate.models.len(), 2);
+        assert!(translate.sample);
+        let five = NonZeroUsize::new(5);
+        let drawing = Drawing { temperature: 1.0, top_k: five, top_p: None, seed: 3 };
+        assert_eq!(translate.drawing, drawing);
+    }
+}

@@ -1,0 +1,58 @@
+//! What the commands do, each in a file of its name.
+
+pub mod convert;
+pub mod devices;
+pub mod evaluate;
+pub mod generate;
+pub mod inspect;
+pub mod train;
+pub mod translate;
+
+use std::io::Write;
+
+use thiserror::Error;
+
+use crate::args::{Arguments, Command};
+
+/// Does what is asked for. Results go to `out`.
+///
+/// # Errors
+///
+/// Whatever is wrong with the input, and with the machine.
+pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
+    match arguments.command {
+        None => Ok(out.write_all(START.as_bytes())?),
+        Some(Command::Train(arguments)) => train::run(&arguments, out),
+        Some(Command::Evaluate(arguments)) => evaluate::run(&arguments, out),
+        Some(Command::Translate(arguments)) => translate::run(&arguments, out),
+        Some(Command::Generate(arguments)) => generate::run(&arguments, out),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments, out),
+        Some(Command::Devices(arguments)) => devices::run(&arguments, out),
+        Some(Command::Convert(arguments)) => convert::run(&arguments, out),
+    }
+}
+
+/// How to start.
+const START: &str = "\
+Train a small model, in about two minutes:
+
+    recurrent train configs/quickstart.toml
+
+Type into it, a line at a time:
+
+    recurrent translate models/quickstart
+
+Train on your own pairs: a file with two columns, separated by a tab.
+
+    recurrent train configs/quickstart.toml --set data.tsv.path=pairs.tsv --out models/mine
+
+`recurrent --help` lists all commands, `recurrent train --help` the options of one.
+";
+
+/// A command that has no models yet.
+#[derive(Debug, Error)]
+#[error("`{command}` is not part of this build")]
+pub struct NotWired {
+    /// The command.
+    pub command: &'static str,
+}

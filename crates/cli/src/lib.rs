@@ -1,0 +1,28 @@
+//! The `recurrent` command: what is around the models.
+//!
+//! | a question | answered in |
+//! |---|---|
+//! | which commands and options are there | [`args`] |
+//! | what does a command do | [`commands`] |
+//! | what does a configuration say, and where is it wrong | [`settings`] |
+//! | where does a model run | [`device`] |
+//! | what is in the folder of a trained model | [`folder`], [`weights`] |
+//! | how does a file change in one piece | [`atomic`] |
+//! | what does a training look like | [`picture`] |
+//! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
+//!
+//! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
+//! file, the line or field, the value and what it should have been; the process then ends with
+//! code 2.
+
+pub mod args;
+pub mod atomic;
+pub mod commands;
+pub mod device;
+pub mod error;
+pub mod folder;
+pub mod interrupt;
+pub mod picture;
+pub mod settings;
+pub mod terminal;
+pub mod weights;

@@ -1,0 +1,35 @@
+//! What a training and a model look like, as SVG.
+
+mod attention;
+mod curve;
+
+pub use attention::attention_map;
+pub use curve::{Curve, Panel, learning_curve};
+
+use thiserror::Error;
+
+/// Why something cannot be drawn.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PictureError {
+    /// There are not as many rows of weights as tokens that were written.
+    #[error("there are {rows} rows of attention for {tokens} target tokens")]
+    Rows {
+        /// The rows.
+        rows: usize,
+        /// The tokens.
+        tokens: usize,
+    },
+    /// There are not as many weights in a row as tokens that were read.
+    #[error("row {row} has {weights} weights for {tokens} source tokens")]
+    Columns {
+        /// Which row, from 0.
+        row: usize,
+        /// Its weights.
+        weights: usize,
+        /// The tokens.
+        tokens: usize,
+    },
+    /// The drawing library gave up.
+    #[error("cannot draw: {0}")]
+    Drawing(String),
+}

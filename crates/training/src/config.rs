@@ -1,0 +1,79 @@
+//! How to train, as data of a configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Monitor, OptimizerConfig, Schedule, TrainError, name_or_table, optimizer::positive};
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// All randomness comes from it: the same seed is the same run, bit for bit, on a CPU with the
+    /// same number of threads. Default 1.
+    pub seed: u64,
+    /// How often the data is gone through, above 0. Default 10.
+    pub epochs: usize,
+    /// Which optimizer takes the steps. Default Adam.
+    #[serde(deserialize_with = "name_or_table")]
+    pub optimizer: OptimizerConfig,
+    /// The learning rate that the schedule multiplies, above 0. Default 1e-3.
+    pub learning_rate: f64,
+    /// How the learning rate changes. Default: not at all.
+    pub schedule: Schedule,
+    /// The norm of all gradients together is brought down to this, above 0. Default: not clipped.
+    pub clip_norm: Option<f64>,
+    /// Every part of a gradient is brought to within this of 0, above 0; before `clip_norm`.
+    /// Default: not clipped.
+    pub clip_value: Option<f64>,
+    /// Batches an optimiser step, above 0. Their gradients are summed and divided by their summed
+    /// weights, so it is as one large batch. Default 1.
+    pub accumulate: usize,
+    /// When to stop before the last epoch. Default: never.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Which validation score chooses the best epoch. Default: the lowest "nll".
+    pub metric: Monitor,
+}
+
+/// When to stop before the last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// Epochs without a new best score after which training stops, above 0.
+    pub patience: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            epochs: 10,
+            optimizer: OptimizerConfig::default(),
+            learning_rate: 1e-3,
+            schedule: Schedule::default(),
+            clip_norm: None,
+            clip_value: None,
+            accumulate: 1,
+            early_stopping: None,
+            metric: Monitor::default(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Whether every field is in its range.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] for the first that is not.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        positive("epochs", self.epochs as f64)?;
+        self.optimizer.validate()?;
+        positive("learning_rate", self.learning_rate)?;
+        self.schedule.validate()?;
+        self.clip_norm.map_or(Ok(()), |limit| positive("clip_norm", limit))?;
+        self.clip_value.map_or(Ok(()), |limit| positive("clip_value", limit))?;
+        positive("accumulate", self.accumulate as f64)?;
+        let patience = self.early_stopping.map(|early| early.patience as f64);
+        patience.map_or(Ok(()), |patience| positive("early_stopping.patience", patience))
+    }
+}

@@ -1,0 +1,13 @@
+mod accumulation;
+mod batches;
+mod carried;
+mod checkpoints;
+mod clipping;
+mod configuration;
+mod killed;
+mod optimizers;
+mod progress;
+mod resume;
+mod schedules;
+mod stopping;
+mod toy;

@@ -1,0 +1,119 @@
+use std::{cell::RefCell, rc::Rc};
+
+use rstest::rstest;
+use tempfile::tempdir;
+
+use super::toy::{Pairs, Toy, alone, config, train, training};
+use crate::{
+    AdamThenSgd, Ended, Event, Interrupter, OptimizerConfig, Progress, Shuffled, Start,
+    TrainConfig, Trained, Training,
+};
+
+pub(super) fn same(a: &Trained<Toy>, b: &Trained<Toy>) {
+    assert_eq!(a.model.bits(), b.model.bits());
+    assert_eq!(a.history, b.history);
+    assert_eq!(a.steps, b.steps);
+    assert_eq!(a.best, b.best);
+}
+
+/// A training that is asked to stop when it has taken `step` steps.
+pub(super) fn stop_at(mut training: Training<Toy, Shuffled<Pairs>>, step: usize) -> Trained<Toy> {
+    let interrupter = Interrupter::new();
+    training.interrupter = interrupter.clone();
+    training.progress = Progress::Observer(Box::new(move |event: &Event| {
+        if matches!(event, Event::Step(report) if report.step == step) {
+            interrupter.stop(None);
+        }
+    }));
+    training.run().unwrap()
+}
+
+/// X-3: the same seed is the same run, bit for bit; another seed is another run.
+#[test]
+fn x3_the_seed_decides_the_run() {
+    let _alone = alone();
+    let run = |seed| {
+        train(tempdir().unwrap().path(), TrainConfig { seed, ..config(2) }, Start::Fresh).unwrap()
+    };
+    same(&run(1), &run(1));
+    assert_ne!(run(1).model.bits(), run(2).model.bits());
+}
+
+/// Stopped after any step, also the last of an epoch, and continued, it ends with the same bits.
+#[rstest]
+fn a_stopped_run_ends_like_one_that_was_left_alone(#[values(1, 4, 6, 9, 12, 17)] step: usize) {
+    let _alone = alone();
+    let whole = train(tempdir().unwrap().path(), config(3), Start::Fresh).unwrap();
+    let folder = tempdir().unwrap();
+    let stopped = stop_at(training(folder.path(), config(3)), step);
+    assert_eq!((stopped.ended, stopped.steps), (Ended::Interrupted, step));
+    let resumed = train(folder.path(), config(3), Start::Resume).unwrap();
+    assert_eq!(resumed.ended, Ended::Finished);
+    same(&resumed, &whole);
+}
+
+/// The same with every optimizer, whose state goes through the checkpoint, and with accumulation.
+#[rstest]
+#[case(r#""sgd""#)]
+#[case(r#""momentum""#)]
+#[case(r#""adam""#)]
+#[case(r#""adam_w""#)]
+#[case(r#""adagrad""#)]
+#[case(r#""adadelta""#)]
+#[case(r#""rms_prop""#)]
+#[case(r#"{ "adam_then_sgd": { "switch_step": 4, "sgd_rate": 0.1 } }"#)]
+fn optimizers_survive_a_stop(#[case] optimizer: &str) {
+    let _alone = alone();
+    let text = format!(r#"{{ "epochs": 2, "optimizer": {optimizer}, "accumulate": 2 }}"#);
+    let config: TrainConfig = serde_json::from_str(&text).unwrap();
+    let whole = train(tempdir().unwrap().path(), config.clone(), Start::Fresh).unwrap();
+    let folder = tempdir().unwrap();
+    stop_at(training(folder.path(), config.clone()), 4);
+    same(&train(folder.path(), config, Start::Resume).unwrap(), &whole);
+}
+
+/// Adam's state does not go over to gradient descent: from the switch on, every step is `η g`.
+#[test]
+fn adam_hands_over_to_gradient_descent() {
+    let _alone = alone();
+    let both = AdamThenSgd {
+        switch_step: 6,
+        sgd_rate: 0.5,
+        halve_from: 8,
+        halve_every: 2,
+        ..AdamThenSgd::default()
+    };
+    let optimizer = OptimizerConfig::AdamThenSgd(both);
+    let folder = tempdir().unwrap();
+    let rates = Rc::new(RefCell::new(Vec::new()));
+    let seen = rates.clone();
+    let config = TrainConfig { optimizer, ..config(2) };
+    let mut training = training(folder.path(), config);
+    training.progress = Progress::Observer(Box::new(move |event: &Event| {
+        if let Event::Step(report) = event {
+            seen.borrow_mut().push(report.learning_rate);
+        }
+    }));
+    training.run().unwrap();
+    let expected = [[0.05; 6].as_slice(), &[0.5, 0.5, 0.5, 0.5, 0.25, 0.25]].concat();
+    assert_eq!(*rates.borrow(), expected);
+}
+
+/// A run can be made longer: two epochs and then a third are three.
+#[test]
+fn a_finished_run_can_be_extended() {
+    let _alone = alone();
+    let whole = train(tempdir().unwrap().path(), config(3), Start::Fresh).unwrap();
+    let folder = tempdir().unwrap();
+    train(folder.path(), config(2), Start::Fresh).unwrap();
+    same(&train(folder.path(), config(3), Start::Resume).unwrap(), &whole);
+}
+
+/// Resuming what is finished changes nothing.
+#[test]
+fn a_finished_run_stays_finished() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let whole = train(folder.path(), config(2), Start::Fresh).unwrap();
+    same(&train(folder.path(), config(2), Start::Resume).unwrap(), &whole);
+}
