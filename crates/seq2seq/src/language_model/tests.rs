@@ -77,7 +77,7 @@ fn x_2_nll_is_of_each_sentence() {
 #[case(skip(), OutputWeights::Embedding)]
 fn x_1_gradients_match_finite_differences(#[case] cell: CellKind, #[case] output: OutputWeights) {
     let model = model(cell, output, &Device::flex().autodiff());
-    let chunks = TextBatch::running(&text(), 2, 3);
+    let chunks = RunningText::new(&text(), 2, 3).0;
     let (_, carried) = model.learn(&chunks[0], None, &moment());
     let carried = carried.detach();
     check_gradients(&model, 1e-6, |model| {
@@ -149,7 +149,7 @@ fn chunks_add_up_to_the_text(#[case] cell: CellKind) {
     let model = model(cell, OutputWeights::Own, &Device::flex());
     let nll = |steps: usize| {
         let (mut sum, mut items, mut carried) = (0.0, 0, None);
-        for batch in TextBatch::running(&text(), 3, steps) {
+        for batch in RunningText::new(&text(), 3, steps).0 {
             let (loss, next) = model.learn(&batch, carried, &moment());
             sum += loss.nll.into_scalar::<f64>();
             items += loss.items;
@@ -170,7 +170,7 @@ fn chunks_add_up_to_the_text(#[case] cell: CellKind) {
 fn gradients_do_not_cross_a_cut() {
     let device = Device::flex().autodiff();
     let model = model(CellKind::Lstm, OutputWeights::Own, &device);
-    let chunks = TextBatch::running(&text(), 1, 5);
+    let chunks = RunningText::new(&text(), 1, 5).0;
     let (_, carried) = model.learn(&chunks[0], None, &moment());
     let from =
         |carried| gradients(&model, &model.learn(&chunks[1], Some(carried), &moment()).0.sum);
@@ -187,12 +187,13 @@ fn gradients_do_not_cross_a_cut() {
 /// How a running text is cut: every token comes next once, read off the one before it.
 #[test]
 fn a_running_text_is_cut_into_parts_and_chunks() {
-    let chunks = TextBatch::running(&[4, 5, 6, 7, 8], 2, 2);
-    let inputs: Vec<_> = chunks.iter().map(|chunk| chunk.inputs.clone()).collect();
-    let targets: Vec<_> = chunks.iter().map(|chunk| chunk.targets.clone()).collect();
+    let chunks = RunningText::new(&[4, 5, 6, 7, 8], 2, 2);
+    let past: Vec<_> = chunks.epoch(1, 1).iter().map(|plan| chunks.past(plan)).collect();
+    let (inputs, targets): (Vec<_>, Vec<_>) =
+        chunks.0.into_iter().map(|chunk| (chunk.inputs, chunk.targets)).unzip();
     assert_eq!(inputs, [Padded::new(&[[2, 4], [5, 6]]), Padded::new(&[vec![], vec![7_u32]])]);
     assert_eq!(targets, [Padded::new(&[[4, 5], [6, 7]]), Padded::new(&[vec![], vec![8_u32]])]);
-    assert_eq!([chunks[0].begins, chunks[1].begins], [Begins::Anew, Begins::CarriesOn]);
+    assert_eq!(past, [Past::None, Past::Carried]);
 }
 
 /// A reorder moves every part of the states of a row, also the older ones, which show only steps
@@ -249,7 +250,7 @@ fn learns_a_grammar_to_its_entropy() {
 #[should_panic(expected = "a batch that carries on needs the states before it")]
 fn a_batch_cannot_carry_on_from_nothing() {
     let model = model(CellKind::Rnn, OutputWeights::Own, &Device::flex());
-    let batch = TextBatch::running(&text(), 2, 2).swap_remove(1);
+    let batch = RunningText::new(&text(), 2, 2).0.swap_remove(1);
     let _ = model.learn(&batch, None, &moment());
 }
 
