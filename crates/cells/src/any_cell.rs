@@ -81,6 +81,7 @@ pub enum AnyCell {
 
 /// The state of any cell.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a state is a few handles")]
 pub enum AnyState {
     /// Of a cell whose state is its output.
     Hidden(Tensor<2>),

@@ -1,8 +1,12 @@
 //! Which commands and options there are.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand};
+use recurrent_seq2seq::search::Sampling;
 
 use crate::{device::DeviceName, settings::Set};
 
@@ -58,6 +62,14 @@ pub struct Train {
     pub format: Format,
 }
 
+impl Train {
+    /// The model folder: what `--out` says, or `models/NAME` for `NAME.toml`.
+    pub fn folder(&self) -> PathBuf {
+        let named = || Path::new("models").join(self.config.file_stem().unwrap_or_default());
+        self.out.clone().unwrap_or_else(named)
+    }
+}
+
 /// `evaluate`.
 #[derive(Debug, Args)]
 pub struct Evaluate {
@@ -80,6 +92,10 @@ pub struct Evaluate {
 
 /// `translate`.
 #[derive(Debug, Args)]
+#[command(mut_arg("temperature", |argument| argument.requires("sample")))]
+#[command(mut_arg("top_k", |argument| argument.requires("sample")))]
+#[command(mut_arg("top_p", |argument| argument.requires("sample")))]
+#[command(mut_arg("seed", |argument| argument.requires("sample")))]
 pub struct Translate {
     /// Model folders; several vote as an ensemble
     #[arg(required = true, value_name = "MODEL")]
@@ -96,9 +112,6 @@ pub struct Translate {
     /// Draw outputs by their probabilities, instead of searching for the likeliest
     #[arg(long, conflicts_with = "beam")]
     pub sample: bool,
-    /// How tokens are drawn
-    #[command(flatten)]
-    pub drawing: Drawing,
     /// Draw which input tokens each output token looked at, one picture for each line, into this
     /// folder
     #[arg(long, value_name = "DIR")]
@@ -106,6 +119,10 @@ pub struct Translate {
     /// How results are shown
     #[command(flatten)]
     pub format: Format,
+    // Last, because its heading would hold for all that follows.
+    /// How tokens are drawn
+    #[command(flatten)]
+    pub drawing: Drawing,
 }
 
 /// How tokens are drawn.
@@ -124,6 +141,19 @@ pub struct Drawing {
     /// The same seed draws the same tokens
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+impl Drawing {
+    /// One output, drawn this way.
+    pub fn sampling(self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k.map(NonZeroUsize::get),
+            top_p: self.top_p,
+            seed: self.seed,
+            count: 1,
+        }
+    }
 }
 
 /// `generate`.
@@ -252,6 +282,8 @@ mod tests {
     #[case(&["translate", "m", "--beam", "2", "--sample"], "--sample")]
     #[case(&["translate", "m", "--sample", "--top-p", "1.5"], "above 0 and at most 1")]
     #[case(&["generate", "m", "--temperature", "NaN"], "above 0")]
+    #[case(&["translate", "m", "--temperature", "0.5"], "--sample")]
+    #[case(&["translate", "m", "--seed", "2"], "--sample")]
     #[case(&["evaluate", "m"], "--data")]
     #[case(&["translate"], "MODEL")]
     fn what_is_wrong_is_named(#[case] arguments: &[&str], #[case] named: &str) {
@@ -259,6 +291,25 @@ mod tests {
         let error = Arguments::try_parse_from(all).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains(named), "{error}");
+    }
+
+    #[test]
+    fn a_model_is_named_after_its_configuration() {
+        let folder = |arguments: &[&str]| {
+            let all = ["recurrent", "train", "configs/g2p.toml"].iter().chain(arguments);
+            let Some(Command::Train(train)) = Arguments::parse_from(all).command else {
+                panic!("it is `train`");
+            };
+            train.folder()
+        };
+        assert_eq!(folder(&[]), Path::new("models/g2p"));
+        assert_eq!(folder(&["--out", "a/b"]), Path::new("a/b"));
+    }
+
+    #[test]
+    fn a_language_model_draws_without_being_asked() {
+        Arguments::parse_from(["recurrent", "generate", "m", "--top-k", "5"]);
+        Arguments::parse_from(["recurrent", "translate", "m"]);
     }
 
     #[test]

@@ -3,33 +3,70 @@
 use std::{
     io::{self, Write},
     process,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crate::error::INTERRUPTED;
 
-/// A flag that the first Ctrl-C sets, so that what is being done can be brought to an end; the
-/// second ends the process at once. To be called once.
+/// Calls `stop` at the first Ctrl-C, so that what is being done can be brought to an end; the second
+/// ends the process at once. To be called once.
 ///
 /// # Errors
 ///
 /// If the system has no handler for it, or there is one already.
-pub fn watch() -> Result<Arc<AtomicBool>, ctrlc::Error> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
+pub fn on_ctrl_c(stop: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
+    let seen = AtomicBool::new(false);
     ctrlc::try_set_handler(move || {
         if seen.swap(true, Ordering::SeqCst) {
             end_at_once();
         }
+        stop();
         let _ = writeln!(io::stderr(), "stopping; press Ctrl-C again to end at once");
-    })?;
-    Ok(flag)
+    })
 }
 
 #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly this")]
 fn end_at_once() -> ! {
     process::exit(INTERRUPTED.into())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        env,
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    const CHILD: &str = "interrupt::tests::a_process_that_goes_on";
+
+    #[test]
+    #[ignore = "the other test runs it, as a process of its own"]
+    fn a_process_that_goes_on() {
+        let (stopped, wait) = std::sync::mpsc::channel();
+        on_ctrl_c(move || stopped.send(()).expect("somebody waits")).unwrap();
+        eprintln!("ready");
+        wait.recv().unwrap();
+        thread::sleep(Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_first_signal_is_seen_and_the_second_ends_the_process() {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--ignored", "--exact", "--nocapture", CHILD]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let pid = child.id().to_string();
+        let mut signal_after = |said: &str| {
+            assert!(lines.any(|line| line.unwrap().contains(said)), "it never said `{said}`");
+            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        };
+        signal_after("ready");
+        signal_after("stopping");
+        assert_eq!(child.wait().unwrap().code(), Some(INTERRUPTED.into()));
+    }
 }

@@ -7,7 +7,7 @@ use recurrent::{args::Arguments, commands, error};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match commands::run(arguments, &mut io::stdout().lock()) {
+    match commands::run(arguments, &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => error::report(&problem, &mut io::stderr().lock()),
     }

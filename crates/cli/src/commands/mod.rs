@@ -34,17 +34,17 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// How to start.
 const START: &str = "\
-Train a small model, in about two minutes:
+Train a model that knows how English words are pronounced, in about five minutes:
 
     recurrent train configs/quickstart.toml
 
-Type into it, a line at a time:
+Type words into it, a line at a time:
 
     recurrent translate models/quickstart
 
 Train on your own pairs: a file with two columns, separated by a tab.
 
-    recurrent train configs/quickstart.toml --set data.tsv.path=pairs.tsv --out models/mine
+    docs/your-own-data.md
 
 `recurrent --help` lists all commands, `recurrent train --help` the options of one.
 ";

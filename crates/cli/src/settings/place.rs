@@ -78,17 +78,21 @@ impl<'a> Places<'a> {
             let number = (start - self.text.len() - 1) / self.stride();
             return format!("--set {}", self.sets[number]);
         }
-        // What concerns the whole file has no line.
-        if start == 0 && end >= self.text.trim_end().len() {
+        if self.is_all(&(start..end)) {
             return file.to_string();
         }
         let line = 1 + self.text.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count();
         format!("{file}:{line}")
     }
 
+    /// What concerns the whole file, a key missing at the top say, has no line.
+    fn is_all(&self, span: &Range<usize>) -> bool {
+        span.start == 0 && (span.end == 0 || span.end >= self.text.trim_end().len())
+    }
+
     /// The path of the key at this place, empty if it is no key's.
     pub(super) fn key_at(&self, span: Option<Range<usize>>) -> String {
-        let Some(span) = span else { return String::new() };
+        let Some(span) = span.filter(|span| !self.is_all(span)) else { return String::new() };
         let covers = |range: &Range<usize>| range.start <= span.start && span.end <= range.end;
         let ranges = self
             .entries

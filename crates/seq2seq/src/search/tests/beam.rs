@@ -81,30 +81,36 @@ fn s2_3_an_exhaustive_beam_is_never_below_greedy() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     /// A search that stops finds what one finds that goes on to the limit.
     #[test]
     fn the_stop_rule_loses_nothing(
         seed: u64,
         (width, n_best) in (1usize..7).prop_flat_map(|width| (Just(width), 1..=width)),
-        (max, min) in (0usize..8).prop_flat_map(|max| (Just(max), 0..=max)),
-        length_penalty in prop_oneof![Just(0.0), 0.0f64..2.0],
+        (max, min) in (0usize..14).prop_flat_map(|max| (Just(max), 0..=max.min(4))),
+        length_penalty in prop_oneof![Just(0.0), 0.0f64..3.0],
         coverage_penalty in prop_oneof![Just(0.0), 0.0f64..1.0],
         ngram in prop::option::of(1usize..4),
         pruning in prop::option::of(
             (0.0f64..4.0, 0.0f64..4.0).prop_map(|(token, finished)| Pruning { token, finished })
         ),
     ) {
-        let table = Table::drawn(seed, 1).looking(seed, &[4]);
-        let no_repeat_ngram = ngram.filter(|_| min == 0);
         let settings = Beam {
-            width, n_best, length_penalty, coverage_penalty, pruning, no_repeat_ngram,
+            width,
+            n_best,
+            length_penalty,
+            coverage_penalty,
+            no_repeat_ngram: ngram.filter(|_| min == 0),
+            pruning,
         };
         let limits = Limits::at_most(vec![max]).at_least(vec![min]);
-        let found = beam(&table, &settings, &limits).unwrap().remove(0);
-        let expected = Task { table: &table, source: 0, min, max }.slow_beam(&settings);
-        assert_found(&found, &expected[..n_best.min(expected.len())]);
+        for table in [Table::drawn(seed, 1), Table::sure(seed, 1)] {
+            let table = table.looking(seed, &[4]);
+            let found = beam(&table, &settings, &limits).unwrap().remove(0);
+            let expected = Task { table: &table, source: 0, min, max }.slow_beam(&settings);
+            assert_found(&found, &expected[..n_best.min(expected.len())]);
+        }
     }
 }
 
@@ -161,12 +167,12 @@ fn a_batch_has_no_more_rows_than_the_beams_are_wide() {
     assert!(rows.iter().all(|rows| *rows <= 12));
 }
 
-/// `</s>` at once has `log P = ln 0.4`; `4 4 4 </s>` has `ln 0.35` and a better score for its
+/// `</s>` at once has `log P = ln 0.45`; `4 4 4 </s>` has `ln 0.33` and a better score for its
 /// length.
 fn short_or_long() -> Table {
     Table::new(1, 6, |_, before| {
         let probabilities: [f64; 6] = match before {
-            [] => [0.0, 0.0, 0.0, 0.4, 0.35, 0.25],
+            [] => [0.0, 0.0, 0.0, 0.45, 0.33, 0.22],
             [4] | [4, 4] => [0.0, 0.0, 0.0, 0.0, 1.0, 0.0],
             [4, 4, 4] => [0.0, 0.0, 0.0, 1.0, 0.0, 0.0],
             _ => [0.0, 0.0, 0.0, 0.01, 0.0, 0.99],
@@ -184,8 +190,8 @@ fn a_search_goes_on_while_a_longer_output_may_win(#[case] alpha: f64, #[case] be
     let table = short_or_long();
     let found = beam(&table, &settings, &Limits::at_most(vec![6])).unwrap().remove(0);
     assert_eq!(found[0].tokens, best);
-    // ln 0.4 = −0.916 and ln 0.35 / (9/6) = −0.700.
-    let expected = if best.is_empty() { 0.4f64.ln() } else { 0.35f64.ln() / 1.5 };
+    // ln 0.45 = −0.799 and ln 0.33 / (9/6) = −0.739.
+    let expected = if best.is_empty() { 0.45f64.ln() } else { 0.33f64.ln() / 1.5 };
     assert_near(&scores(&found), &[expected], 1e-12);
 }
 
@@ -195,6 +201,19 @@ fn a_search_stops_when_nothing_can_win() {
     let table = short_or_long();
     beam(&table, &Beam::new(2), &Limits::at_most(vec![6])).unwrap();
     assert_eq!(*table.rows.borrow(), [1]);
+}
+
+/// `ln 0.25` at once, and `ln 0.5 + ln 0.5` a step later.
+#[test]
+fn of_equals_the_first_that_was_found_is_first() {
+    let half = Table::new(1, 6, |_, before| {
+        let end: f64 = if before.is_empty() { 0.25 } else { 0.5 };
+        [0.0, 0.0, 0.0, end, 0.5, 0.0].map(f64::ln).to_vec()
+    });
+    let settings = Beam { n_best: 2, ..Beam::new(2) };
+    let found = beam(&half, &settings, &Limits::at_most(vec![2])).unwrap().remove(0);
+    assert_eq!(tokens(&found), [vec![], vec![4]]);
+    assert_eq!(found[0].score, found[1].score);
 }
 
 /// Token 5 is 3.1 nats below token 4 at the first step, and its outputs are the best.
@@ -254,6 +273,7 @@ fn a_dead_end_is_cut() {
     let found = beam(&table, &settings, &limits).unwrap().remove(0);
     assert_eq!(tokens(&found), [[4, 4]]);
     assert_eq!(found[0].ending, Ending::Cut);
+    assert_near(&scores(&found), &[3.0 * 0.2f64.ln()], 1e-12);
 }
 
 #[test]

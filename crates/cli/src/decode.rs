@@ -1,0 +1,128 @@
+//! From sources to outputs, many at a time.
+
+use recurrent_cells::AnyCell;
+use recurrent_seq2seq::{
+    Seq2Seq,
+    search::{
+        Beam, Ensemble, Generator, Hypothesis, LengthRatio, Sampling, SearchError, beam, greedy,
+        sample_numbered,
+    },
+};
+
+/// The most tokens, padding included, of sources that are decoded together.
+const TOKENS: usize = 4096;
+
+/// How outputs are searched for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Search {
+    /// The likeliest token at every step.
+    Greedy,
+    /// The best of several hypotheses.
+    Beam(Beam),
+    /// By chance.
+    Sample(Sampling),
+}
+
+/// Models that decode together, and how.
+#[derive(Debug)]
+pub struct Decoding<'m> {
+    /// One model, or an ensemble.
+    pub models: &'m [Seq2Seq<AnyCell>],
+    /// How long outputs get.
+    pub ratio: LengthRatio,
+    /// How they are searched for.
+    pub search: Search,
+}
+
+impl Decoding<'_> {
+    /// The outputs of every source, best first, in the order of the sources. `sources` are ids
+    /// without special ones; `first` is the number of the first, so that what is drawn for a source
+    /// does not depend on how many are decoded at once.
+    ///
+    /// # Errors
+    ///
+    /// If the search is out of its ranges, or a model does not give numbers.
+    pub fn outputs(
+        &self,
+        sources: &[Vec<u32>],
+        first: u64,
+    ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
+        let mut found = vec![Vec::new(); sources.len()];
+        for rows in batches(sources) {
+            let batch: Vec<&[u32]> = rows.iter().map(|row| sources[*row].as_slice()).collect();
+            let numbers: Vec<u64> = rows.iter().map(|row| first + *row as u64).collect();
+            for (row, outputs) in rows.into_iter().zip(self.batch(&batch, &numbers)?) {
+                found[row] = outputs;
+            }
+        }
+        Ok(found)
+    }
+
+    fn batch(
+        &self,
+        sources: &[&[u32]],
+        numbers: &[u64],
+    ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
+        let generators = self.models.iter().map(|model| model.generator(sources));
+        let mut generators: Vec<_> = generators.collect();
+        let lengths: Vec<usize> = sources.iter().map(|source| source.len()).collect();
+        if generators.len() == 1 {
+            let one = generators.remove(0);
+            return self.search(&one, &lengths, numbers);
+        }
+        let ensemble = Ensemble::new(generators).expect("models that decode together fit");
+        self.search(&ensemble, &lengths, numbers)
+    }
+
+    fn search<G: Generator>(
+        &self,
+        generator: &G,
+        lengths: &[usize],
+        numbers: &[u64],
+    ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
+        let limits = self.ratio.limits(lengths);
+        match &self.search {
+            Search::Greedy => {
+                Ok(greedy(generator, &limits)?.into_iter().map(|best| vec![best]).collect())
+            }
+            Search::Beam(settings) => beam(generator, settings, &limits),
+            Search::Sample(settings) => sample_numbered(generator, settings, &limits, numbers),
+        }
+    }
+}
+
+/// Rows of similar length together, longest first, within a budget of tokens.
+fn batches(sources: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..sources.len()).collect();
+    order.sort_by_key(|row| std::cmp::Reverse(sources[*row].len()));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut widest = 0;
+    for row in order {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * widest <= TOKENS => batch.push(row),
+            _ => {
+                widest = sources[row].len() + 1;
+                batches.push(vec![row]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_one_batch_within_the_budget() {
+        let sources: Vec<Vec<u32>> = (0..2000).map(|n| vec![5; n * 7 % 40]).collect();
+        let batches = batches(&sources);
+        let mut rows: Vec<usize> = batches.concat();
+        rows.sort_unstable();
+        assert_eq!(rows, (0..2000).collect::<Vec<_>>());
+        for batch in batches {
+            let widest = batch.iter().map(|row| sources[*row].len() + 1).max().unwrap();
+            assert!(batch.len() == 1 || batch.len() * widest <= TOKENS);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a configuration says: data, tokens, model, training and how results are measured.
+
+use recurrent_seq2seq::{LanguageModelConfig, Seq2SeqConfig, search::Beam};
+use recurrent_text::{BatchSize, Bucketing, PairFiles, PairTransform, TokenizerConfig};
+use recurrent_training::{TrainConfig, TrainError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decode::Search,
+    metric::Metric,
+    settings::{OutOfRange, Validate},
+};
+
+/// A whole experiment, as a file that people write. `configs/reference.toml` comments every key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What is learned from and measured on.
+    pub data: DataConfig,
+    /// What a token is.
+    pub tokens: TokensConfig,
+    /// How batches are made.
+    #[serde(default = "batches")]
+    pub batches: Bucketing,
+    /// Which model.
+    pub model: ModelConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub training: TrainConfig,
+    /// How its outputs are searched for and measured.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
+}
+
+/// What is learned from and measured on. Paths are relative to where the program is started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// What the model learns from.
+    pub train: PairFiles,
+    /// What chooses the best epoch.
+    pub valid: PairFiles,
+    /// What the model is measured on after training.
+    #[serde(default)]
+    pub test: Option<PairFiles>,
+    /// What is done to all of them.
+    #[serde(default)]
+    pub transform: PairTransform,
+}
+
+/// What a token is, on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TokensConfig {
+    /// One vocabulary for sources and targets; the only one of a language model.
+    Shared(TokenizerConfig),
+    /// One for each.
+    Separate {
+        /// Of the sources.
+        source: TokenizerConfig,
+        /// Of the targets.
+        target: TokenizerConfig,
+    },
+}
+
+/// Which model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelConfig {
+    /// From a text to another.
+    Seq2seq(Seq2SeqConfig),
+    /// Text, token by token. It learns from the targets of its data.
+    LanguageModel(LanguageModelConfig),
+}
+
+/// How outputs are searched for and measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// What is measured beside the negative log-likelihood `nll` and the perplexity `ppl`.
+    pub metrics: Vec<Metric>,
+    /// Hypotheses pursued at once when the test set is decoded, above 0; 1 takes the likeliest
+    /// token at every step. While training it is always 1.
+    pub beam: usize,
+    /// `α` of the length penalty, at least 0.
+    pub length_penalty: f64,
+    /// `β` of the coverage penalty, at least 0; needs attention.
+    pub coverage_penalty: f64,
+    /// Sources of the validation set that are decoded after every epoch; all by default.
+    pub valid_outputs: Option<usize>,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self {
+            metrics: vec![Metric::ExactMatch],
+            beam: 1,
+            length_penalty: 0.0,
+            coverage_penalty: 0.0,
+            valid_outputs: None,
+        }
+    }
+}
+
+fn batches() -> Bucketing {
+    Bucketing::new(BatchSize::Tokens(8192))
+}
+
+impl EvaluationConfig {
+    /// How outputs are searched for.
+    pub fn search(&self) -> Search {
+        match self.beam {
+            1 => Search::Greedy,
+            width => Search::Beam(Beam {
+                length_penalty: self.length_penalty,
+                coverage_penalty: self.coverage_penalty,
+                ..Beam::new(width)
+            }),
+        }
+    }
+
+    fn validate(&self) -> Result<(), OutOfRange> {
+        let at_least = |field: &str, least: f64, value: f64| {
+            let holds = |value: &f64| value.is_finite() && *value >= least;
+            OutOfRange::check(field, value, holds, &format!("at least {least}"))
+        };
+        at_least("evaluation.beam", 1.0, self.beam as f64)?;
+        at_least("evaluation.length_penalty", 0.0, self.length_penalty)?;
+        at_least("evaluation.coverage_penalty", 0.0, self.coverage_penalty)?;
+        let outputs = self.valid_outputs.map(|outputs| outputs as f64);
+        outputs.map_or(Ok(()), |outputs| at_least("evaluation.valid_outputs", 1.0, outputs))
+    }
+}
+
+impl Validate for Experiment {
+    fn validate(&self) -> Result<(), OutOfRange> {
+        self.evaluation.validate()?;
+        self.validate_training()?;
+        self.validate_metric()?;
+        let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
+        OutOfRange::check("batches.size", size, |size| *size > 0, "above 0")?;
+        let shared = matches!(self.tokens, TokensConfig::Shared(_));
+        let (key, checked) = match &self.model {
+            // Sizes are known when the data is read; here only whether they are the same counts.
+            ModelConfig::Seq2seq(config) => {
+                ("model.seq2seq", config.validate(if shared { [4, 4] } else { [4, 5] }))
+            }
+            ModelConfig::LanguageModel(config) => ("model.language_model", config.validate(4)),
+        };
+        checked.map_err(|wrong| OutOfRange::new(wrong.field, wrong.value, wrong.range).under(key))
+    }
+}
+
+impl Experiment {
+    fn validate_training(&self) -> Result<(), OutOfRange> {
+        match self.training.validate() {
+            Err(TrainError::Config { field, value, range }) => {
+                Err(OutOfRange::new(field, value, range).under("training"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The metric that chooses the best epoch has to be among those that are measured.
+    fn validate_metric(&self) -> Result<(), OutOfRange> {
+        let mut names = vec!["nll", "ppl"];
+        if let ModelConfig::Seq2seq(_) = self.model {
+            names.extend(self.evaluation.metrics.iter().map(|metric| metric.name()));
+        }
+        let name = &self.training.metric.name;
+        let range = format!("one of {}: what `evaluation.metrics` measures", names.join(", "));
+        let holds = |name: &&String| names.contains(&name.as_str());
+        OutOfRange::check("training.metric.name", name, holds, &range)
+    }
+}

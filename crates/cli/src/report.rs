@@ -1,0 +1,147 @@
+//! What is shown of a model after it was trained or evaluated.
+
+use std::{io::Write, path::Path};
+
+use recurrent_training::{EpochRecord, Monitor, Scores};
+use serde::Serialize;
+
+use crate::{
+    picture::{self, Curve, Panel, PictureError},
+    terminal::{Align, Stream, Table, grouped},
+};
+
+/// What was measured of a model, and what it wrote.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// What was measured.
+    pub scores: Scores,
+    /// What is worth looking at.
+    pub examples: Vec<Example>,
+}
+
+/// One text that a model has written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Example {
+    /// What it was written for; empty for a language model.
+    pub source: String,
+    /// What the model wrote.
+    pub output: String,
+    /// What would have been right.
+    pub references: Vec<String>,
+}
+
+/// A training and its result, as `metrics.json` has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was measured on: `test` or `valid`.
+    pub set: &'static str,
+    /// What was measured, by name.
+    pub scores: serde_json::Map<String, serde_json::Value>,
+    /// Worked examples.
+    pub examples: Vec<Example>,
+    /// The epoch whose weights these are.
+    pub best_epoch: Option<usize>,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Optimiser steps taken.
+    pub steps: usize,
+    /// Numbers in the model.
+    pub parameters: usize,
+    /// Seconds that training took since it was last started, validation included.
+    pub seconds: f64,
+    /// What validation measured after every epoch.
+    pub history: Vec<EpochRecord>,
+}
+
+/// Scores by name, as JSON.
+pub fn by_name(scores: &Scores) -> serde_json::Map<String, serde_json::Value> {
+    scores.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+impl Report {
+    /// Shows the scores, the examples and where the model is.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn show(&self, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {
+        let styles = Stream::Stdout.styles();
+        let best = self.best_epoch.map(|epoch| format!(", the best was {epoch}"));
+        writeln!(
+            out,
+            "{} parameters, {} epochs{}, {:.0} s",
+            grouped(self.parameters),
+            self.epochs,
+            best.unwrap_or_default(),
+            self.seconds
+        )?;
+        writeln!(out, "\n{}", styles.bold(&format!("On the {} set", self.set)))?;
+        show_scores(&self.scores, out)?;
+        writeln!(out, "\n{}", styles.bold("Examples"))?;
+        show_examples(&self.examples, out)?;
+        let shown = folder.display();
+        writeln!(out, "\nThe model is in {shown}, pictures of it in {shown}/pictures.")
+    }
+}
+
+/// A line for each score.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn show_scores(
+    scores: &serde_json::Map<String, serde_json::Value>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let mut table = Table::new([Align::Left, Align::Right]);
+    for (name, value) in scores {
+        let value = value.as_f64().unwrap_or(f64::NAN);
+        let shown = match name.as_str() {
+            "nll" => format!("{value:.4}"),
+            "ppl" => format!("{value:.3}"),
+            _ => format!("{value:.2} %"),
+        };
+        let shown = if name.ends_with("bleu") { shown.replace(" %", "") } else { shown };
+        table.row([name.clone(), shown]);
+    }
+    write!(out, "{table}")
+}
+
+/// Source, output and, where the output is another, what would have been right.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn show_examples(examples: &[Example], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut table = Table::new([Align::Left, Align::Left, Align::Left]);
+    for example in examples {
+        let right = example.references.is_empty() || example.references.contains(&example.output);
+        let remark = if right { String::new() } else { format!("not {}", example.references[0]) };
+        table.row([example.source.clone(), example.output.clone(), remark]);
+    }
+    write!(out, "{table}")
+}
+
+/// A picture of a training: negative log-likelihood above, the metric that chose the best epoch
+/// below.
+///
+/// # Errors
+///
+/// If it cannot be drawn.
+pub fn learning_curve(history: &[EpochRecord], metric: &Monitor) -> Result<String, PictureError> {
+    let curve = |name: &str, value: &dyn Fn(&EpochRecord) -> Option<f64>| Curve {
+        name: name.to_owned(),
+        points: history
+            .iter()
+            .filter_map(|record| Some((record.epoch as f64, value(record)?)))
+            .collect(),
+    };
+    let training = curve("training", &|record| Some(record.nll));
+    let valid = curve("validation", &|record| record.scores.get("nll"));
+    let mut panels = vec![Panel { label: "nll".to_owned(), curves: vec![training, valid] }];
+    if metric.name != "nll" {
+        let curves = vec![curve("validation", &|record| record.scores.get(&metric.name))];
+        panels.push(Panel { label: metric.name.clone(), curves });
+    }
+    picture::learning_curve("Learning curve", &panels)
+}

@@ -1,0 +1,273 @@
+//! What is different between kinds of models when they are trained from a configuration.
+
+use anyhow::Context;
+use burn::prelude::*;
+use recurrent_cells::AnyCell;
+use recurrent_seq2seq::{
+    LanguageModel, LanguageModelConfig, Seq2Seq, Seq2SeqConfig, search::Sampling,
+};
+use recurrent_text::{Group, Pair, group_references};
+use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
+
+use crate::{
+    decode::Search,
+    examples::{Examples, PairBatches, TextBatches},
+    experiment::{EvaluationConfig, Experiment},
+    folder::ModelFolder,
+    picture,
+    report::{Example, Measured},
+    text_model::TextModel,
+    text_to_text::{TextToText, Written},
+};
+
+/// Worked examples after a training.
+const EXAMPLES: usize = 10;
+
+/// Pictures of attention after a training.
+const PICTURES: usize = 5;
+
+/// What validation does with a model at the end of an epoch.
+pub type Validation<M> =
+    Box<dyn FnMut(&M, &Moment) -> Result<Scores, Box<dyn std::error::Error + Send + Sync>>>;
+
+/// A kind of model, with its data turned into ids.
+pub trait Task {
+    /// The model.
+    type Model: Learn;
+
+    /// Batches of what it learns from.
+    type Batches: Batches<Batch = <Self::Model as Learn>::Batch>;
+
+    /// Writes everything but the weights into a model folder.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be written.
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()>;
+
+    /// A model as it is drawn.
+    fn init(&self, device: &Device) -> Self::Model;
+
+    /// Batches of `pairs`, which an error calls `key`.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<Self::Batches>;
+
+    /// What is measured on `pairs` at the end of every epoch.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>>;
+
+    /// What is measured on `pairs` in the end, and what is worth looking at: pictures go into the
+    /// folder.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be measured or written.
+    fn report(
+        &self,
+        model: &Self::Model,
+        pairs: &[Pair],
+        at: &Moment,
+        folder: &ModelFolder,
+    ) -> anyhow::Result<Measured>;
+}
+
+/// From a text to another.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    texts: TextToText,
+    experiment: Experiment,
+}
+
+impl Translation {
+    /// Learns tokens from what the model is to learn from.
+    ///
+    /// # Errors
+    ///
+    /// If the model or the tokens do not fit the data.
+    pub fn new(
+        config: &Seq2SeqConfig,
+        experiment: &Experiment,
+        train: &[Pair],
+    ) -> anyhow::Result<Self> {
+        let texts = TextToText::learn(config, &experiment.tokens, train)?;
+        Ok(Self { texts, experiment: experiment.clone() })
+    }
+}
+
+impl Task for Translation {
+    type Model = Seq2Seq<AnyCell>;
+    type Batches = PairBatches;
+
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
+        self.texts.save(folder)
+    }
+
+    fn init(&self, device: &Device) -> Self::Model {
+        self.texts.init(device)
+    }
+
+    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<PairBatches> {
+        let examples = Examples::new(pairs, &self.texts.tokenizers);
+        PairBatches::new(examples, &self.experiment.batches).with_context(|| format!("`{key}`"))
+    }
+
+    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
+        let batches = self.batches(pairs, "data.valid")?;
+        let mut groups = group_references(pairs);
+        groups.truncate(self.experiment.evaluation.valid_outputs.unwrap_or(usize::MAX));
+        let (texts, metrics) = (self.texts.clone(), self.experiment.evaluation.metrics.clone());
+        Ok(Box::new(move |model, at| {
+            let scores = validation_loss(model, &batches, at).scores();
+            if metrics.is_empty() {
+                return Ok(scores);
+            }
+            let sources: Vec<&str> = groups.iter().map(|group| group.source.as_str()).collect();
+            let outputs = texts.write(std::slice::from_ref(model), &sources, Search::Greedy, 0)?;
+            Ok(texts.measure(&metrics, &groups, &outputs, scores)?)
+        }))
+    }
+
+    fn report(
+        &self,
+        model: &Self::Model,
+        pairs: &[Pair],
+        at: &Moment,
+        folder: &ModelFolder,
+    ) -> anyhow::Result<Measured> {
+        let evaluation = &self.experiment.evaluation;
+        let scores = validation_loss(model, &self.batches(pairs, "data.test")?, at).scores();
+        let models = std::slice::from_ref(model);
+        let (measured, groups, outputs) = measured(&self.texts, models, pairs, evaluation, scores)?;
+        for (n, (group, written)) in spread(&groups, &outputs, PICTURES).enumerate() {
+            if let Some(svg) = attention(&self.texts, &group.source, &written[0])? {
+                folder.write_picture(&format!("attention-{}", n + 1), &svg)?;
+            }
+        }
+        Ok(measured)
+    }
+}
+
+/// What `models` write for all sources of `pairs`, and how good that is.
+///
+/// # Errors
+///
+/// If the search is out of its ranges, or there is nothing to measure.
+pub fn measured(
+    texts: &TextToText,
+    models: &[Seq2Seq<AnyCell>],
+    pairs: &[Pair],
+    evaluation: &EvaluationConfig,
+    scores: Scores,
+) -> anyhow::Result<(Measured, Vec<Group>, Vec<Vec<Written>>)> {
+    let groups = group_references(pairs);
+    let sources: Vec<&str> = groups.iter().map(|group| group.source.as_str()).collect();
+    let outputs = texts.write(models, &sources, evaluation.search(), 0)?;
+    let scores = texts.measure(&evaluation.metrics, &groups, &outputs, scores)?;
+    let example = |(group, written): (&Group, &Vec<Written>)| Example {
+        source: group.source.clone(),
+        output: written[0].text.clone(),
+        references: group.targets.clone(),
+    };
+    let examples = spread(&groups, &outputs, EXAMPLES).map(example).collect();
+    Ok((Measured { scores, examples }, groups, outputs))
+}
+
+/// `count` of `groups` and their outputs, at equal distances.
+fn spread<'a>(
+    groups: &'a [Group],
+    outputs: &'a [Vec<Written>],
+    count: usize,
+) -> impl Iterator<Item = (&'a Group, &'a Vec<Written>)> {
+    let step = (groups.len() / count).max(1);
+    groups.iter().zip(outputs).step_by(step).take(count)
+}
+
+/// A picture of where a model looked; none if it does not look.
+///
+/// # Errors
+///
+/// If it cannot be drawn.
+pub fn attention(
+    texts: &TextToText,
+    source: &str,
+    written: &Written,
+) -> Result<Option<String>, picture::PictureError> {
+    let hypothesis = &written.hypothesis;
+    if hypothesis.weights.is_empty() {
+        return Ok(None);
+    }
+    let read = texts.source_tokens(source);
+    let wrote = texts.target_tokens(&hypothesis.tokens);
+    picture::attention_map(&read, &wrote, &hypothesis.weights).map(Some)
+}
+
+/// Text, token by token.
+#[derive(Clone, Debug)]
+pub struct Language {
+    text: TextModel,
+    experiment: Experiment,
+}
+
+impl Language {
+    /// Learns tokens from what the model is to learn from.
+    ///
+    /// # Errors
+    ///
+    /// If the model or the tokens do not fit the data.
+    pub fn new(
+        config: &LanguageModelConfig,
+        experiment: &Experiment,
+        train: &[Pair],
+    ) -> anyhow::Result<Self> {
+        let text = TextModel::learn(config, &experiment.tokens, train)?;
+        Ok(Self::of(text, experiment))
+    }
+
+    /// Of a model that was trained before.
+    pub fn of(text: TextModel, experiment: &Experiment) -> Self {
+        Self { text, experiment: experiment.clone() }
+    }
+}
+
+impl Task for Language {
+    type Model = LanguageModel<AnyCell>;
+    type Batches = TextBatches;
+
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
+        self.text.save(folder)
+    }
+
+    fn init(&self, device: &Device) -> Self::Model {
+        self.text.init(device)
+    }
+
+    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
+        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
+        TextBatches::new(texts, &self.experiment.batches).with_context(|| format!("`{key}`"))
+    }
+
+    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
+        let batches = self.batches(pairs, "data.valid")?;
+        Ok(Box::new(move |model, at| Ok(validation_loss(model, &batches, at).scores())))
+    }
+
+    fn report(
+        &self,
+        model: &Self::Model,
+        pairs: &[Pair],
+        at: &Moment,
+        _: &ModelFolder,
+    ) -> anyhow::Result<Measured> {
+        let scores = validation_loss(model, &self.batches(pairs, "data.test")?, at).scores();
+        let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
+        let texts = self.text.write(model, "", &sampling, self.text.about.longest)?;
+        let example = |output| Example { source: String::new(), output, references: Vec::new() };
+        Ok(Measured { scores, examples: texts.into_iter().map(example).collect() })
+    }
+}
