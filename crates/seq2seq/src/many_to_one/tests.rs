@@ -59,8 +59,11 @@ fn values(padding: f32) -> AnsweredBatch {
 #[case(Reading::Backward, Pooling::Max)]
 fn x_2_a_padded_batch_is_its_sequences(#[case] reading: Reading, #[case] pooling: Pooling) {
     let model = classifier(reading, pooling, &Device::flex().autodiff());
-    let singles: Vec<_> =
-        ids().iter().zip([3, 0, 1]).map(|(ids, class)| classes(&[ids.clone()], &[class])).collect();
+    let singles: Vec<_> = ids()
+        .iter()
+        .zip([3, 0, 1])
+        .map(|(ids, class)| classes(std::slice::from_ref(ids), &[class]))
+        .collect();
     assert_batch_is(&model, &classes(&ids(), &[3, 0, 1]), &singles);
 
     let model = model.valid();
