@@ -23,7 +23,7 @@ use burn::{
 };
 use recurrent_cells::{AnyCell, Cell, CellKind, Layer, Stack, State, Stream};
 use recurrent_text::{BOS, SPECIALS};
-use recurrent_training::{Carried, Learn, Loss, Moment};
+use recurrent_training::{Batches, Carried, Learn, Loss, Moment, Past};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,18 +87,15 @@ pub struct TextBatch {
     pub inputs: Padded,
     /// What comes next at every step.
     pub targets: Padded,
-    /// What is before the first step.
-    pub begins: Begins,
+    /// What is before the first step: nothing, so that it starts from the model's own states, or the
+    /// batch before it, row by row, so that it starts from the states in which that one ended.
+    pub past: Past,
 }
 
-/// What is before the first step of a [`TextBatch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// Nothing: it starts from the model's own states.
-    Anew,
-    /// The batch before it, row by row: it starts from the states in which that one ended.
-    CarriesOn,
-}
+/// A running text as batches for truncated back-propagation, in the order they are to be learned
+/// from: all but the first carry on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningText(pub Vec<TextBatch>);
 
 /// The states of all layers, bottom first, between two chunks of a running text.
 #[derive(Clone, Debug)]
@@ -179,19 +176,20 @@ impl TextBatch {
         Self {
             inputs: Padded::begun(sentences),
             targets: Padded::ended(sentences),
-            begins: Begins::Anew,
+            past: Past::None,
         }
     }
+}
 
-    /// A running text as batches for truncated back-propagation, to be learned from in this order.
-    /// The text is cut into `rows` parts that are read side by side, `steps` tokens at a time. Every
+impl RunningText {
+    /// Cuts `text` into `rows` parts that are read side by side, `steps` tokens at a time. Every
     /// token of it comes next exactly once: the first of a part is read off the end of the part
     /// before, that of the text off `<s>`. Only the last batch is shorter.
     ///
     /// # Panics
     ///
     /// If `rows` or `steps` is 0, or the text has fewer than `rows` tokens.
-    pub fn running(text: &[u32], rows: usize, steps: usize) -> Vec<Self> {
+    pub fn new(text: &[u32], rows: usize, steps: usize) -> Self {
         assert!(rows > 0 && steps > 0, "a chunk has rows and steps, got {rows} and {steps}");
         let tokens = text.len();
         assert!(tokens >= rows, "{tokens} tokens cannot be cut into {rows} parts");
@@ -206,10 +204,10 @@ impl TextBatch {
                 });
                 Padded::new(&part.collect::<Vec<_>>())
             };
-            let begins = if begin == 0 { Begins::Anew } else { Begins::CarriesOn };
-            Self { inputs: cut(&read), targets: cut(text), begins }
+            let past = if begin == 0 { Past::None } else { Past::Carried };
+            TextBatch { inputs: cut(&read), targets: cut(text), past }
         };
-        (0..longest).step_by(steps).map(chunk).collect()
+        Self((0..longest).step_by(steps).map(chunk).collect())
     }
 }
 
@@ -271,6 +269,23 @@ impl<C: Cell> LanguageModel<C> {
     }
 }
 
+impl Batches for RunningText {
+    type Plan = usize;
+    type Batch = TextBatch;
+
+    fn epoch(&self, _seed: u64, _epoch: usize) -> Vec<usize> {
+        (0..self.0.len()).collect()
+    }
+
+    fn batch(&self, plan: &usize) -> TextBatch {
+        self.0[*plan].clone()
+    }
+
+    fn past(&self, plan: &usize) -> Past {
+        self.0[*plan].past
+    }
+}
+
 impl<S: State + 'static> Carried for CarriedStates<S> {
     fn detach(self) -> Self {
         Self(self.0.detach())
@@ -290,9 +305,9 @@ impl<C: Cell + 'static> Learn for LanguageModel<C> {
         carried: Option<Self::Carried>,
         _: &Moment,
     ) -> (Loss, Self::Carried) {
-        let start = match batch.begins {
-            Begins::Anew => None,
-            Begins::CarriesOn => {
+        let start = match batch.past {
+            Past::None => None,
+            Past::Carried => {
                 Some(carried.expect("a batch that carries on needs the states before it").0)
             }
         };

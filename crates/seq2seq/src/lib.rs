@@ -26,8 +26,8 @@ pub use decoder::{
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use encoder::{Encoded, Encoder, Reader, Reading};
 pub use language_model::{
-    Begins, CarriedStates, LanguageModel, LanguageModelConfig, LanguageModelGenerator,
-    OutputWeights, TextBatch,
+    CarriedStates, LanguageModel, LanguageModelConfig, LanguageModelGenerator, OutputWeights,
+    RunningText, TextBatch,
 };
 pub use loss::{CrossEntropy, Reduction};
 pub use many_to_one::{Answer, AnsweredBatch, Answers, ManyToOne, ManyToOneConfig, Pooling};

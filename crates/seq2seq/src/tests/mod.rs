@@ -1,6 +1,7 @@
 //! What holds for every sequence-to-sequence model, and what holds for one. Names and doc lines
 //! carry the acceptance identifiers they check (S2, AT, X).
 
+pub(crate) mod heads;
 mod laws;
 mod learning;
 mod scheduled_sampling;
@@ -95,6 +96,6 @@ fn batch() -> PairBatch {
     PairBatch::new(&sources(), &targets())
 }
 
-fn moment() -> recurrent_training::Moment {
+pub(crate) fn moment() -> recurrent_training::Moment {
     recurrent_training::Moment { seed: 1, epoch: 1, step: 0 }
 }
