@@ -22,7 +22,7 @@ pub enum CellKind {
     ReluRnn,
     /// [`LeakyCell`] with learned leak rates.
     Leaky {
-        /// The longest time constant at the start, in steps, at least 1.
+        /// The longest time constant at the start, in steps, above 1.
         longest: f64,
     },
     /// [`SkipCell`].

@@ -9,20 +9,25 @@ use std::{
 use crate::error::INTERRUPTED;
 
 /// Calls `stop` at the first Ctrl-C, so that what is being done can be brought to an end; the second
-/// ends the process at once. To be called once.
+/// ends the process at once. Where whoever started the process has it ignore such signals, as `nohup`
+/// and a script's `&` do, they stay ignored. To be called once.
 ///
 /// # Errors
 ///
-/// If the system has no handler for it, or there is one already.
+/// If the system cannot do it.
 pub fn on_ctrl_c(stop: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
     let seen = AtomicBool::new(false);
-    ctrlc::try_set_handler(move || {
+    let handled = ctrlc::try_set_handler(move || {
         if seen.swap(true, Ordering::SeqCst) {
             end_at_once();
         }
         stop();
         let _ = writeln!(io::stderr(), "stopping; press Ctrl-C again to end at once");
-    })
+    });
+    match handled {
+        Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        handled => handled,
+    }
 }
 
 #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly this")]
