@@ -50,7 +50,7 @@ pub struct Report {
     /// Seconds that training took since it was last started, validation included.
     pub seconds: f64,
     /// What validation measured after every epoch.
-    pub history: Vec<EpochRecord>,
+    pub history: Vec<serde_json::Value>,
 }
 
 /// Scores by name, as JSON.

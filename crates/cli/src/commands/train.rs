@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use burn::{module::Module, prelude::*};
 use recurrent_text::{Pair, PairFiles};
 use recurrent_training::{
-    Ended, Interrupter, Moment, Progress, Start, Trained, Training, load_best,
+    Ended, EpochRecord, Interrupter, Moment, Progress, Start, Trained, Training, load_best,
 };
 
 use crate::{
@@ -187,7 +187,7 @@ impl Job<'_> {
             steps: trained.steps,
             parameters: trained.model.num_params(),
             seconds: time.as_secs_f64(),
-            history: trained.history.clone(),
+            history: trained.history.iter().map(EpochRecord::to_json).collect(),
         };
         folder.write(Part::Metrics, serde_json::to_string_pretty(&report)?.as_bytes())?;
         if self.arguments.format.json {

@@ -259,3 +259,47 @@ fn what_does_not_fit_is_refused() {
     );
     config.validate(VOCABULARY).unwrap();
 }
+
+/// Loss, gradients and outputs in `f32` on `device` are those of `f64` on `flex`.
+fn check_backend(device: &Device) {
+    let expected = every_model(&Device::flex().autodiff());
+    for ((name, config), (_, expected)) in every_config().into_iter().zip(expected) {
+        let model = drawn(config.init(VOCABULARY, &device.clone().autodiff()), DType::F32);
+        for (a, b) in learned(&model).iter().zip(learned(&expected)) {
+            assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{name}: {a} for {b}");
+        }
+        let written = |model: Seq2Seq<AnyCell>| {
+            let found = greedy(&model.valid().generator(&sources()), &Limits::twice(&[4, 1, 2]));
+            found.expect("numbers").into_iter().map(|found| found.tokens).collect::<Vec<_>>()
+        };
+        assert_eq!(written(model), written(expected), "{name}");
+    }
+}
+
+/// The loss of the batch and its gradient by the embedding of the targets.
+fn learned(model: &Seq2Seq<AnyCell>) -> Vec<f64> {
+    let (loss, ()) = model.learn(&batch(), None, &moment());
+    let e = model.target_embedding.e.val();
+    let gradient = e.grad(&loss.sum.backward()).expect("the embedding gets a gradient");
+    let mut numbers: Vec<f64> = loss.sum.into_data().iter().collect();
+    numbers.extend(gradient.into_data().iter::<f64>());
+    numbers
+}
+
+#[test]
+fn every_model_on_flex_in_f32() {
+    check_backend(&Device::flex());
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+#[expect(deprecated, reason = "asked for by users of Burn 0.22")]
+fn every_model_on_ndarray() {
+    check_backend(&Device::ndarray());
+}
+
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+#[test]
+fn every_model_on_wgpu() {
+    check_backend(&Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
+}
