@@ -35,8 +35,9 @@ pub struct Example {
 pub struct Report {
     /// What was measured on: `test` or `valid`.
     pub set: &'static str,
-    /// What was measured, by name.
-    pub scores: serde_json::Map<String, serde_json::Value>,
+    /// What was measured.
+    #[serde(serialize_with = "as_object")]
+    pub scores: Scores,
     /// Worked examples.
     pub examples: Vec<Example>,
     /// The epoch whose weights these are.
@@ -53,9 +54,9 @@ pub struct Report {
     pub history: Vec<serde_json::Value>,
 }
 
-/// Scores by name, as JSON.
-pub fn by_name(scores: &Scores) -> serde_json::Map<String, serde_json::Value> {
-    scores.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+/// Scores as a JSON object.
+fn as_object<S: serde::Serializer>(scores: &Scores, to: S) -> Result<S::Ok, S::Error> {
+    scores.to_json().serialize(to)
 }
 
 impl Report {
@@ -89,20 +90,16 @@ impl Report {
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn show_scores(
-    scores: &serde_json::Map<String, serde_json::Value>,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    let mut table = Table::new([Align::Left, Align::Right]);
-    for (name, value) in scores {
-        let value = value.as_f64().unwrap_or(f64::NAN);
-        let shown = match name.as_str() {
-            "nll" => format!("{value:.4}"),
+pub fn show_scores(scores: &Scores, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut table = Table::new([Align::Left, Align::Left]);
+    for (name, value) in scores.iter() {
+        let shown = match name {
+            "nll" => format!("{value:.4} nats a token"),
             "ppl" => format!("{value:.3}"),
+            "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
             _ => format!("{value:.2} %"),
         };
-        let shown = if name.ends_with("bleu") { shown.replace(" %", "") } else { shown };
-        table.row([name.clone(), shown]);
+        table.row([name.to_owned(), shown]);
     }
     write!(out, "{table}")
 }

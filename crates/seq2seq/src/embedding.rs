@@ -20,7 +20,7 @@ pub struct EmbeddingConfig {
     /// Features of a vector, `d`.
     pub d_embedding: usize,
     /// How the vectors are drawn, all but that of `<pad>`.
-    #[config(default = "Initializer::Uniform { min: -0.1, max: 0.1 }")]
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 1.0 }")]
     pub initializer: Initializer,
 }
 

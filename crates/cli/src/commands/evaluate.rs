@@ -17,7 +17,7 @@ use crate::{
     args,
     experiment::{Experiment, ModelConfig},
     folder::{ModelFolder, Part},
-    report::{Measured, by_name, show_examples, show_scores},
+    report::{Measured, show_examples, show_scores},
     task::{Language, Task, measured},
     terminal::Stream,
     text_model,
@@ -54,20 +54,19 @@ fn show(
     pairs: usize,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let scores = by_name(&measured.scores);
     if arguments.format.json {
         let json = serde_json::json!({
             "models": arguments.models,
             "data": arguments.data,
             "pairs": pairs,
-            "scores": scores,
+            "scores": measured.scores.to_json(),
             "examples": measured.examples,
         });
         return Ok(writeln!(out, "{json}")?);
     }
     let styles = Stream::Stdout.styles();
     writeln!(out, "{}", styles.bold(&format!("On {}", arguments.data.display())))?;
-    show_scores(&scores, out)?;
+    show_scores(&measured.scores, out)?;
     writeln!(out, "\n{}", styles.bold("Examples"))?;
     Ok(show_examples(&measured.examples, out)?)
 }

@@ -19,7 +19,7 @@ use crate::{
     experiment::{DataConfig, Experiment, ModelConfig},
     folder::{self, ModelFolder, Part},
     interrupt,
-    report::{self, Report, by_name},
+    report::{self, Report},
     settings,
     task::{Language, Task, Translation},
     terminal::Stream,
@@ -180,7 +180,7 @@ impl Job<'_> {
         let result = task.report(&trained.model, pairs, &moment, folder)?;
         let report = Report {
             set: name,
-            scores: by_name(&result.scores),
+            scores: result.scores,
             examples: result.examples,
             best_epoch: trained.best.as_ref().map(|best| best.epoch),
             epochs: trained.history.len(),
