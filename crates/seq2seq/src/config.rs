@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    BahdanauDecoder, Bridge, BridgeKind, Context, CrossEntropy, Decoder, Embedding,
-    EmbeddingConfig, Encoder, Feeding, LuongDecoder, Output, Reader, Reading, Readout, Seq2Seq,
-    Teacher, ThoughtDecoder,
+    BahdanauDecoder, Bridge, BridgeKind, Context, CrossEntropy, Decoder, EmbeddingConfig, Encoder,
+    Feeding, LuongDecoder, Output, Reader, Reading, Readout, Seq2Seq, Teacher, ThoughtDecoder,
 };
 
 /// Sizes and kinds of a [`Seq2Seq`].
@@ -329,8 +328,11 @@ impl Seq2SeqConfig {
         if let Err(wrong) = self.validate([v_source, v_target]) {
             panic!("{wrong}");
         }
-        let embedding =
-            |v: usize| -> Embedding { EmbeddingConfig::new(v, self.d_embedding).init(device) };
+        let d = self.d_embedding;
+        let target = match self.tie {
+            Tie::Output | Tie::All => EmbeddingConfig::tied(v_target, d),
+            Tie::None | Tie::Embeddings => EmbeddingConfig::new(v_target, d),
+        };
         let own_source = matches!(self.tie, Tie::None | Tie::Output);
         let encoder = self.encoder.init(&self.cell, self.d_embedding, self.dropout, device);
         let decoder = self.init_decoder(device);
@@ -349,8 +351,8 @@ impl Seq2SeqConfig {
             Tie::None | Tie::Embeddings => Output::new(self.d_readout(), v_target, device),
         };
         Seq2Seq {
-            source_embedding: own_source.then(|| embedding(v_source)),
-            target_embedding: embedding(v_target),
+            source_embedding: own_source.then(|| EmbeddingConfig::new(v_source, d).init(device)),
+            target_embedding: target.init(device),
             encoder,
             bridge,
             decoder,

@@ -19,7 +19,8 @@ pub struct EmbeddingConfig {
     pub vocabulary: usize,
     /// Features of a vector, `d`.
     pub d_embedding: usize,
-    /// How the vectors are drawn, all but that of `<pad>`.
+    /// How the vectors are drawn, all but that of `<pad>`. Where they are the weights of an output
+    /// layer as well they should be smaller: [`tied`](Self::tied).
     #[config(default = "Initializer::Normal { mean: 0.0, std: 1.0 }")]
     pub initializer: Initializer,
 }
@@ -32,6 +33,13 @@ pub struct Embedding {
 }
 
 impl EmbeddingConfig {
+    /// Vectors that are the weights of an output layer as well: of length 1, so that logits are small
+    /// and all tokens about as likely at the start.
+    pub fn tied(vocabulary: usize, d_embedding: usize) -> Self {
+        let std = 1.0 / (d_embedding as f64).sqrt();
+        Self::new(vocabulary, d_embedding).with_initializer(Initializer::Normal { mean: 0.0, std })
+    }
+
     /// Draws the vectors.
     pub fn init(&self, device: &Device) -> Embedding {
         let shape = [self.vocabulary, self.d_embedding];

@@ -153,8 +153,12 @@ impl LanguageModelConfig {
         let (d, h) = (self.d_embedding, self.d_hidden);
         let layer = |n| self.cell.init(if n == 0 { d } else { h }, h, device);
         let layers = (0..self.layers).map(layer).collect();
+        let embedding = match self.output {
+            OutputWeights::Own => EmbeddingConfig::new(vocabulary, d),
+            OutputWeights::Embedding => EmbeddingConfig::tied(vocabulary, d),
+        };
         LanguageModel {
-            embedding: EmbeddingConfig::new(vocabulary, d).init(device),
+            embedding: embedding.init(device),
             stack: Stack::new(layers).with_dropout(self.dropout),
             output: match self.output {
                 OutputWeights::Own => Output::new(h, vocabulary, device),

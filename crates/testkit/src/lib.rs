@@ -14,8 +14,25 @@ pub use random::{drawn, fill, random};
 use burn::{
     module::{Module, ModuleMapper, Param},
     prelude::*,
-    tensor::DType,
+    tensor::{DType, TensorData},
 };
+
+/// The module with the same numbers on `device` and in `dtype`.
+pub fn moved<M: Module>(module: M, dtype: DType, device: &Device) -> M {
+    struct Move<'a>(DType, &'a Device);
+    impl ModuleMapper for Move<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, value, mapper) = param.consume();
+            let tracked = value.is_require_grad();
+            let data = value.into_data();
+            let numbers: Vec<f64> = data.iter().collect();
+            let data = TensorData::new(numbers, data.shape().clone());
+            let value = Tensor::from_data(data, (self.1, self.0));
+            Param::from_mapped_value(id, value.set_require_grad(tracked), mapper)
+        }
+    }
+    module.map(&mut Move(dtype, device))
+}
 
 /// The module with every parameter in double precision, so that gradients can be checked.
 pub fn in_f64<M: Module>(module: M) -> M {

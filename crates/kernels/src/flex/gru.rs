@@ -63,11 +63,14 @@ pub(super) fn forward<F: Real>(
         for row in (0..batch).filter(|row| running(*row)) {
             let (x_t, from_h) = (&x_t[3 * row * hidden..], &from_h[3 * row * hidden..]);
             let saved = &mut saved[4 * row * hidden..4 * (row + 1) * hidden];
-            for k in 0..2 * hidden {
-                saved[k] = (x_t[k] + from_h[k]).sigmoid();
+            let sums = x_t[..2 * hidden].iter().zip(from_h);
+            for (gate, (x, h)) in saved.iter_mut().zip(sums) {
+                *gate = (*x + *h).sigmoid();
             }
-            for k in 0..hidden {
-                reset_h[row * hidden + k] = saved[k] * h[row * hidden + k];
+            let own = row * hidden..(row + 1) * hidden;
+            let acted_on = saved.iter().zip(&h[own.clone()]);
+            for (reset, (r, h)) in reset_h[own].iter_mut().zip(acted_on) {
+                *reset = *r * *h;
             }
         }
         if reset == Reset::BeforeProduct {
@@ -83,17 +86,28 @@ pub(super) fn forward<F: Real>(
             }
             let (x_t, from_h) = (&x_t[3 * row * hidden..], &from_h[3 * row * hidden..]);
             let saved = &mut saved[4 * row * hidden..4 * (row + 1) * hidden];
-            for (k, n_h) in own.enumerate() {
-                let (r, z) = (saved[k], saved[hidden + k]);
-                let (x_n, h_n) = (x_t[2 * hidden + k], from_h[2 * hidden + k]);
-                let (n, acted) = match reset {
-                    Reset::AfterProduct => ((x_n + r * h_n).squashed(), h_n),
-                    Reset::BeforeProduct => ((x_n + h_n).squashed(), reset_h[n_h]),
-                };
-                let keep = kept(update, z);
-                saved[2 * hidden + k] = n;
-                saved[3 * hidden + k] = acted;
-                h_new[n_h] = (F::one() - keep) * n + keep * h[n_h];
+            let (rz, n_acted) = saved.split_at_mut(2 * hidden);
+            let (n, acted) = n_acted.split_at_mut(hidden);
+            let (r, z) = rz.split_at(hidden);
+            let (x_n, h_n) = (&x_t[2 * hidden..3 * hidden], &from_h[2 * hidden..3 * hidden]);
+            match reset {
+                Reset::AfterProduct => {
+                    acted.copy_from_slice(h_n);
+                    for (n, ((x, h), r)) in n.iter_mut().zip(x_n.iter().zip(h_n).zip(r)) {
+                        *n = (*x + *r * *h).squashed();
+                    }
+                }
+                Reset::BeforeProduct => {
+                    acted.copy_from_slice(&reset_h[own.clone()]);
+                    for (n, (x, h)) in n.iter_mut().zip(x_n.iter().zip(h_n)) {
+                        *n = (*x + *h).squashed();
+                    }
+                }
+            }
+            let (h, h_new) = (&h[own.clone()], &mut h_new[own]);
+            for (h_new, ((n, z), h)) in h_new.iter_mut().zip(n.iter().zip(z).zip(h)) {
+                let keep = kept(update, *z);
+                *h_new = (F::one() - keep) * *n + keep * *h;
             }
         }
     }

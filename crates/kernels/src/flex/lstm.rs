@@ -124,6 +124,42 @@ fn peephole_of<F: Real>(peephole: &[F], k: usize) -> Peephole<F> {
     Peephole { i: peephole[k], f: peephole[hidden + k], o: peephole[2 * hidden + k] }
 }
 
+/// One row of the LSTM with a forget gate, `i f g o` before their activations in `a`: block by block,
+/// so that every pass becomes vector instructions.
+fn forward_forget<F: Real>(a: &mut [F], c: &[F], c_new: &mut [F], h_new: &mut [F]) {
+    let hidden = c.len();
+    let (i_f, g_o) = a.split_at_mut(2 * hidden);
+    let (g, o) = g_o.split_at_mut(hidden);
+    i_f.iter_mut().for_each(|a| *a = a.sigmoid());
+    g.iter_mut().for_each(|a| *a = a.squashed());
+    o.iter_mut().for_each(|a| *a = a.sigmoid());
+    let (i, f) = i_f.split_at(hidden);
+    for ((c_new, c), ((i, f), g)) in c_new.iter_mut().zip(c).zip(i.iter().zip(f).zip(g.iter())) {
+        *c_new = *f * *c + *i * *g;
+    }
+    for ((h_new, c_new), o) in h_new.iter_mut().zip(c_new.iter()).zip(o.iter()) {
+        *h_new = *o * c_new.squashed();
+    }
+}
+
+/// The gradients of one row of the LSTM with a forget gate, over its activated gates in `da`.
+fn backward_forget<F: Real>(da: &mut [F], c: &[F], c_new: &[F], dh: &mut [F], dc: &mut [F]) {
+    let hidden = c.len();
+    let (i_f, g_o) = da.split_at_mut(2 * hidden);
+    let ((i, f), (g, o)) = (i_f.split_at_mut(hidden), g_o.split_at_mut(hidden));
+    let (dh, dc, c_new) = (&mut dh[..hidden], &mut dc[..hidden], &c_new[..hidden]);
+    for k in 0..hidden {
+        let tanh_c = c_new[k].squashed();
+        let d = dc[k] + dh[k] * o[k] * tanh_c.through_tanh();
+        let (d_i, d_f) = (d * g[k] * i[k].through_sigmoid(), d * c[k] * f[k].through_sigmoid());
+        o[k] = dh[k] * tanh_c * o[k].through_sigmoid();
+        g[k] = d * i[k] * g[k].through_tanh();
+        dc[k] = d * f[k];
+        (i[k], f[k]) = (d_i, d_f);
+    }
+    dh.fill(F::zero());
+}
+
 pub(super) fn forward<F: Real>(
     x: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,
@@ -164,6 +200,10 @@ pub(super) fn forward<F: Real>(
                 continue;
             }
             let (c, h_new, c_new) = (&c[row.clone()], &mut h_new[row.clone()], &mut c_new[row]);
+            if gates == Gates::Forget {
+                forward_forget(a, c, c_new, h_new);
+                continue;
+            }
             for k in 0..hidden {
                 let p = peephole_of(peephole.get(), k);
                 let (unit, cell) = Unit::read(gates, a, k).activate(gates, p, c[k]);
@@ -217,6 +257,12 @@ pub(super) fn backward<F: Real>(
                 continue;
             }
             let da_row = &mut da_t[row * width..(row + 1) * width];
+            if gates == Gates::Forget {
+                let own = row * hidden..(row + 1) * hidden;
+                let (dh, dc) = (&mut dh[own.clone()], &mut dc[own.clone()]);
+                backward_forget(da_row, &c[own.clone()], &c_new[own], dh, dc);
+                continue;
+            }
             for k in 0..hidden {
                 let n = row * hidden + k;
                 let p = peephole_of(peephole, k);

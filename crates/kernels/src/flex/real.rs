@@ -48,7 +48,7 @@ impl Real for f32 {
         let square = self * self;
         let near = horner(
             square,
-            [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_8],
+            [-5.704_989e-3, 2.063_909e-2, -5.373_971_6e-2, 0.133_314_42, -0.333_332_8],
         );
         let near = near * square * self + self;
         let far = (1.0 - 2.0 / (exponential(2.0 * a) + 1.0)).copysign(self);
