@@ -95,11 +95,12 @@ pub fn show_scores(
 ) -> std::io::Result<()> {
     let mut table = Table::new([Align::Left, Align::Right]);
     for (name, value) in scores {
-        let value = value.as_f64().unwrap_or(f64::NAN);
-        let shown = match name.as_str() {
-            "nll" => format!("{value:.4}"),
-            "ppl" => format!("{value:.3}"),
-            _ => format!("{value:.2} %"),
+        let shown = match (value.as_f64(), name.as_str()) {
+            // JSON has no notation for it.
+            (None, _) => "not finite".to_owned(),
+            (Some(value), "nll") => format!("{value:.4}"),
+            (Some(value), "ppl") => format!("{value:.3}"),
+            (Some(value), _) => format!("{value:.2} %"),
         };
         let shown = if name.ends_with("bleu") { shown.replace(" %", "") } else { shown };
         table.row([name.clone(), shown]);
