@@ -29,7 +29,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    atomic::{make_folder, write_atomically},
+    atomic::{WriteError, make_folder, write_atomically},
     weights::{self, Parameter},
 };
 pub use error::FolderError;
@@ -282,6 +282,26 @@ impl ModelFolder {
         write_atomically(&path, bytes)?;
         config.files.insert(part, vec![new]);
         self.put_config(config)
+    }
+
+    /// Takes away a file that is not of the model itself, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be taken away.
+    ///
+    /// # Panics
+    ///
+    /// If the model is none without it.
+    pub fn remove(&mut self, part: Part) -> Result<(), FolderError> {
+        assert!(!part.is_sealed(), "a model keeps its {}", part.file_name());
+        let path = self.path.join(part.file_name());
+        match fs::remove_file(&path) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+                Err(WriteError { path, reason }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The content of a file.

@@ -5,6 +5,7 @@
 mod bad_data;
 mod bad_settings;
 mod configurations;
+mod converting;
 mod evaluating;
 mod generating;
 mod interrupted;
