@@ -146,7 +146,11 @@ impl Validate for Experiment {
             ModelConfig::Seq2seq(config) => {
                 ("model.seq2seq", config.validate(if shared { [4, 4] } else { [4, 5] }))
             }
-            ModelConfig::LanguageModel(config) => ("model.language_model", config.validate(4)),
+            ModelConfig::LanguageModel(config) => {
+                let range = "`shared`: a language model has one vocabulary";
+                OutOfRange::check("tokens", "separate", |_| shared, range)?;
+                ("model.language_model", config.validate(4))
+            }
         };
         checked.map_err(|wrong| OutOfRange::new(wrong.field, wrong.value, wrong.range).under(key))
     }
