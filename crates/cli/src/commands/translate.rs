@@ -20,11 +20,15 @@ use crate::{
     decode::Search,
     folder::ModelFolder,
     task::attention,
+    terminal::grouped,
     text_to_text::{TextToText, Written},
 };
 
 /// Lines that are read before any of them is written, where nobody waits for each.
 const LINES: usize = 256;
+
+/// The most cells of a picture of attention: more, and no program shows it.
+const CELLS: usize = 100_000;
 
 /// An output, as `--json` shows it.
 #[derive(Debug, Serialize)]
@@ -206,6 +210,18 @@ impl Translator<'_> {
     }
 
     fn draw(&self, folder: &Path, number: u64, line: &str, best: &Written) -> anyhow::Result<()> {
+        let weights = &best.hypothesis.weights;
+        let cells = weights.len() * weights.first().map_or(0, Vec::len);
+        if cells > CELLS {
+            // If standard error is closed nobody wants to know.
+            let _ = writeln!(
+                io::stderr(),
+                "warning: line {number}: no picture, it would have {} cells and {} are the most",
+                grouped(cells),
+                grouped(CELLS)
+            );
+            return Ok(());
+        }
         let Some(svg) = attention(&self.texts, line, best)? else { return Ok(()) };
         Ok(write_atomically(&folder.join(format!("{number}.svg")), svg.as_bytes())?)
     }

@@ -111,6 +111,18 @@ fn attention_is_drawn_line_by_line() {
     assert!(pictures.join("3.svg").exists() && !pictures.join("2.svg").exists());
 }
 
+/// A picture of a hundred thousand columns is of no use to anybody.
+#[test]
+fn what_is_too_long_for_a_picture_is_translated_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().to_str().unwrap();
+    let lines = format!("{}\nabc\n", "abcde".repeat(20_001));
+    let said = MODELS.run(&["translate", "gru", "--attention", pictures], &lines);
+    assert!(said.err.contains("warning: line 1: no picture, it would have "), "{}", said.err);
+    assert_eq!(said.done().lines().count(), 2);
+    assert!(folder.path().join("2.svg").exists() && !folder.path().join("1.svg").exists());
+}
+
 #[test]
 fn a_model_without_attention_draws_none() {
     let folder = tempfile::tempdir().unwrap();
