@@ -1,6 +1,6 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
-use recurrent_seq2seq::{LanguageModelConfig, Seq2SeqConfig, search::Beam};
+use recurrent_seq2seq::{DecoderKind, LanguageModelConfig, Seq2SeqConfig, search::Beam};
 use recurrent_text::{BatchSize, Bucketing, PairFiles, PairTransform, TokenizerConfig};
 use recurrent_training::{TrainConfig, TrainError};
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,7 @@ impl Validate for Experiment {
         self.evaluation.validate()?;
         self.validate_training()?;
         self.validate_metric()?;
+        self.validate_coverage()?;
         let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
         OutOfRange::check("batches.size", size, |size| *size > 0, "above 0")?;
         let shared = matches!(self.tokens, TokensConfig::Shared(_));
@@ -145,7 +146,11 @@ impl Validate for Experiment {
             ModelConfig::Seq2seq(config) => {
                 ("model.seq2seq", config.validate(if shared { [4, 4] } else { [4, 5] }))
             }
-            ModelConfig::LanguageModel(config) => ("model.language_model", config.validate(4)),
+            ModelConfig::LanguageModel(config) => {
+                let range = "`shared`: a language model has one vocabulary";
+                OutOfRange::check("tokens", "separate", |_| shared, range)?;
+                ("model.language_model", config.validate(4))
+            }
         };
         checked.map_err(|wrong| OutOfRange::new(wrong.field, wrong.value, wrong.range).under(key))
     }
@@ -159,6 +164,23 @@ impl Experiment {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A model that looks nowhere covers nothing. Found out here, and not when the test set is
+    /// decoded after training.
+    fn validate_coverage(&self) -> Result<(), OutOfRange> {
+        let ModelConfig::Seq2seq(Seq2SeqConfig { decoder, .. }) = &self.model else {
+            return Ok(());
+        };
+        let looks = !matches!(decoder.kind, DecoderKind::Thought { .. });
+        let holds = |value: &f64| looks || *value == 0.0;
+        let range = "0 for a decoder without attention";
+        OutOfRange::check(
+            "evaluation.coverage_penalty",
+            self.evaluation.coverage_penalty,
+            holds,
+            range,
+        )
     }
 
     /// The metric that chooses the best epoch has to be among those that are measured.

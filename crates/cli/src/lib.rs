@@ -7,6 +7,7 @@
 //! | what does a configuration say, and where is it wrong | [`settings`] |
 //! | where does a model run | [`device`] |
 //! | what is in the folder of a trained model | [`folder`], [`weights`] |
+//! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
 //! | what does a training look like | [`picture`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
@@ -27,6 +28,7 @@ pub mod folder;
 pub mod interrupt;
 pub mod metric;
 pub mod picture;
+pub mod pytorch;
 pub mod report;
 pub mod settings;
 pub mod task;

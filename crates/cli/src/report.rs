@@ -94,6 +94,7 @@ pub fn show_scores(scores: &Scores, out: &mut dyn Write) -> std::io::Result<()> 
     let mut table = Table::new([Align::Left, Align::Left]);
     for (name, value) in scores.iter() {
         let shown = match name {
+            _ if !value.is_finite() => "not finite".to_owned(),
             "nll" => format!("{value:.4} nats a token"),
             "ppl" => format!("{value:.3}"),
             "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),

@@ -96,7 +96,12 @@ impl Translation {
         train: &[Pair],
     ) -> anyhow::Result<Self> {
         let texts = TextToText::learn(config, &experiment.tokens, train)?;
-        Ok(Self { texts, experiment: experiment.clone() })
+        Ok(Self::of(texts, experiment))
+    }
+
+    /// Of a model that was trained before.
+    pub fn of(texts: TextToText, experiment: &Experiment) -> Self {
+        Self { texts, experiment: experiment.clone() }
     }
 }
 

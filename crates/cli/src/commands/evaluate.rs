@@ -10,7 +10,7 @@ use burn::prelude::*;
 use recurrent_cells::AnyCell;
 use recurrent_seq2seq::Seq2Seq;
 use recurrent_text::{JsonLines, Pair, PairFiles, Plain, Tsv};
-use recurrent_training::{Moment, Scores};
+use recurrent_training::{Moment, Scores, validation_loss};
 
 use super::train::read;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     experiment::{Experiment, ModelConfig},
     folder::{ModelFolder, Part},
     report::{Measured, show_examples, show_scores},
-    task::{Language, Task, measured},
+    task::{Language, Task, Translation, measured},
     terminal::Stream,
     text_model,
     text_to_text::TextToText,
@@ -42,10 +42,26 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
         evaluate_language(arguments, &experiment, &pairs, &device)?
     } else {
         let (texts, models) = load_ensemble(&arguments.models, &device)?;
-        let scores = Scores::new();
+        let scores = match models.as_slice() {
+            [model] => likelihood(&texts, &experiment, model, &pairs)?,
+            // An ensemble has no loss to learn by.
+            _ => Scores::new(),
+        };
         measured(&texts, &models, &pairs, &experiment.evaluation, scores)?.0
     };
     show(&measured, arguments, pairs.len(), out)
+}
+
+/// How likely the targets are, as it was measured after training.
+fn likelihood(
+    texts: &TextToText,
+    experiment: &Experiment,
+    model: &Seq2Seq<AnyCell>,
+    pairs: &[Pair],
+) -> anyhow::Result<Scores> {
+    let moment = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
+    let batches = Translation::of(texts.clone(), experiment).batches(pairs, "--data")?;
+    Ok(validation_loss(model, &batches, &moment).scores())
 }
 
 fn show(

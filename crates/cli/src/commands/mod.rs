@@ -10,8 +10,6 @@ pub mod translate;
 
 use std::io::Write;
 
-use thiserror::Error;
-
 use crate::args::{Arguments, Command};
 
 /// Does what is asked for. Results go to `out`.
@@ -48,11 +46,3 @@ Train on your own pairs: a file with two columns, separated by a tab.
 
 `recurrent --help` lists all commands, `recurrent train --help` the options of one.
 ";
-
-/// A command that has no models yet.
-#[derive(Debug, Error)]
-#[error("`{command}` is not part of this build")]
-pub struct NotWired {
-    /// The command.
-    pub command: &'static str,
-}

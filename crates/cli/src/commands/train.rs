@@ -1,17 +1,19 @@
 //! `recurrent train`: from a configuration to a model that is measured and ready to be used.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::{module::Module, prelude::*};
 use recurrent_text::{Pair, PairFiles};
 use recurrent_training::{
     Ended, EpochRecord, Interrupter, Moment, Progress, Start, Trained, Training, load_best,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     args,
@@ -36,6 +38,27 @@ pub struct Data {
     pub test: Option<Vec<Pair>>,
 }
 
+/// By which data are known again, as `data.json` has it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fingerprint {
+    pairs: usize,
+    /// Of all pairs in their order, as eight hexadecimal digits.
+    crc32: String,
+}
+
+impl Fingerprint {
+    fn of(pairs: &[Pair]) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        for Pair { source, target } in pairs {
+            // No text has a zero byte.
+            for bytes in [source.as_bytes(), &[0], target.as_bytes(), &[0]] {
+                hasher.update(bytes);
+            }
+        }
+        Self { pairs: pairs.len(), crc32: format!("{:08x}", hasher.finalize()) }
+    }
+}
+
 impl Data {
     /// Reads all files.
     ///
@@ -48,6 +71,13 @@ impl Data {
             valid: read("data.valid", &config.valid, config)?,
             test: config.test.as_ref().map(|test| read("data.test", test, config)).transpose()?,
         })
+    }
+
+    fn fingerprints(&self) -> BTreeMap<String, Fingerprint> {
+        let sets = [("train", Some(&self.train)), ("valid", Some(&self.valid))];
+        let sets = sets.into_iter().chain([("test", self.test.as_ref())]);
+        let known = sets.filter_map(|(key, pairs)| Some((key.to_owned(), Fingerprint::of(pairs?))));
+        known.collect()
     }
 }
 
@@ -70,9 +100,10 @@ pub fn read(key: &str, files: &PairFiles, config: &DataConfig) -> anyhow::Result
 pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     let experiment: Experiment = settings::read_valid(&arguments.config, &arguments.sets)?;
     let device = arguments.device.name.open()?;
-    let data = Data::read(&experiment.data)?;
     let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };
+    ModelFolder::check(&path, start)?;
+    let data = Data::read(&experiment.data)?;
     let job = Job { arguments, experiment: &experiment, data: &data, path: &path, start };
     match &experiment.model {
         ModelConfig::Seq2seq(config) => {
@@ -98,12 +129,11 @@ impl Job<'_> {
     fn train<T: Task>(&self, task: T, device: &Device, out: &mut dyn Write) -> anyhow::Result<()> {
         let batches = task.batches(&self.data.train, "data.train")?;
         let valid = task.validation(&self.data.valid)?;
-        let mut folder = ModelFolder::create(self.path, self.start)?;
-        if self.start == folder::Start::Resume && folder.has(Part::Training) {
-            same_experiment(&folder, self.experiment)?;
+        if let Some(test) = &self.data.test {
+            // Better now than after the last epoch.
+            task.batches(test, "data.test")?;
         }
-        task.save(&mut folder)?;
-        folder.write(Part::Training, settings::to_toml(self.experiment)?.as_bytes())?;
+        let mut folder = self.folder(&task)?;
 
         let device = device.clone().autodiff();
         device.seed(self.experiment.training.seed);
@@ -126,7 +156,11 @@ impl Job<'_> {
             interrupter,
         };
         let trained = match training.run() {
-            Ok(trained) => trained,
+            // What may change in a training that goes on has changed.
+            Ok(trained) => {
+                folder.write(Part::Training, settings::to_toml(self.experiment)?.as_bytes())?;
+                trained
+            }
             Err(error) => {
                 // The best epoch so far is a model that works: it is kept.
                 let metric = &self.experiment.training.metric;
@@ -140,6 +174,25 @@ impl Job<'_> {
             folder.save_weights(&trained.model)?;
         }
         self.finish(&task, &trained, &mut folder, began.elapsed(), out)
+    }
+
+    /// The folder with everything but weights. What another training is told by stays as it is.
+    fn folder<T: Task>(&self, task: &T) -> anyhow::Result<ModelFolder> {
+        let settings = settings::to_toml(self.experiment)?;
+        let known = self.data.fingerprints();
+        let mut folder = ModelFolder::create(self.path, self.start)?;
+        if folder.has(Part::Training) {
+            same_experiment(&folder, self.experiment)?;
+        }
+        if folder.has(Part::Data) {
+            same_data(&folder, &known)?;
+        }
+        task.save(&mut folder)?;
+        folder.write(Part::Data, serde_json::to_string_pretty(&known)?.as_bytes())?;
+        if !folder.has(Part::Training) {
+            folder.write(Part::Training, settings.as_bytes())?;
+        }
+        Ok(folder)
     }
 
     fn progress(&self) -> Progress {
@@ -215,4 +268,24 @@ fn same_experiment(folder: &ModelFolder, now: &Experiment) -> anyhow::Result<()>
             folder.path().display()
         ),
     }
+}
+
+/// Refuses to go on with a training on other data than it began with.
+fn same_data(folder: &ModelFolder, now: &BTreeMap<String, Fingerprint>) -> anyhow::Result<()> {
+    let name = || format!("{}/{}", folder.path().display(), Part::Data.file_name());
+    let then: BTreeMap<String, Fingerprint> =
+        serde_json::from_str(&folder.read_text(Part::Data)?).with_context(name)?;
+    for (key, now) in now {
+        let Some(then) = then.get(key) else { continue };
+        ensure!(
+            then == now,
+            "`data.{key}` is not what the training began with: {} pairs with the checksum {} then, \
+             {} pairs with {} now",
+            then.pairs,
+            then.crc32,
+            now.pairs,
+            now.crc32
+        );
+    }
+    Ok(())
 }

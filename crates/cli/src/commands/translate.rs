@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use recurrent_cells::AnyCell;
 use recurrent_seq2seq::{
-    Seq2Seq,
+    Decoder, Seq2Seq,
     search::{Beam, Ending},
 };
 use serde::Serialize;
@@ -20,11 +20,15 @@ use crate::{
     decode::Search,
     folder::ModelFolder,
     task::attention,
+    terminal::grouped,
     text_to_text::{TextToText, Written},
 };
 
 /// Lines that are read before any of them is written, where nobody waits for each.
 const LINES: usize = 256;
+
+/// The most cells of a picture of attention: more, and no program shows it.
+const CELLS: usize = 100_000;
 
 /// An output, as `--json` shows it.
 #[derive(Debug, Serialize)]
@@ -48,6 +52,12 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
     let mut translator =
         Translator { search: search(arguments)?, arguments, texts, models, lines: 0 };
     if let Some(folder) = &arguments.attention {
+        let blind =
+            translator.models.iter().position(|model| matches!(model.decoder, Decoder::Thought(_)));
+        if let Some(n) = blind {
+            let model = arguments.models[n].display();
+            bail!("--attention: {model} has no attention to draw");
+        }
         make_folder(folder)?;
     }
     let stdin = io::stdin().lock();
@@ -121,8 +131,11 @@ impl Translator<'_> {
         Ok(lines)
     }
 
-    /// Says what is odd about a line, which is translated all the same.
+    /// Says what is odd about a line, which is translated all the same unless it is empty.
     fn warn(&self, number: u64, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
         let tokens = self.texts.source_tokens(line).len() - 1;
         let longest = self.texts.about.longest_source;
         let unknown = self.texts.unknown(line);
@@ -197,9 +210,19 @@ impl Translator<'_> {
     }
 
     fn draw(&self, folder: &Path, number: u64, line: &str, best: &Written) -> anyhow::Result<()> {
-        let Some(svg) = attention(&self.texts, line, best)? else {
-            bail!("--attention: this model has no attention to draw");
-        };
+        let weights = &best.hypothesis.weights;
+        let cells = weights.len() * weights.first().map_or(0, Vec::len);
+        if cells > CELLS {
+            // If standard error is closed nobody wants to know.
+            let _ = writeln!(
+                io::stderr(),
+                "warning: line {number}: no picture, it would have {} cells and {} are the most",
+                grouped(cells),
+                grouped(CELLS)
+            );
+            return Ok(());
+        }
+        let Some(svg) = attention(&self.texts, line, best)? else { return Ok(()) };
         Ok(write_atomically(&folder.join(format!("{number}.svg")), svg.as_bytes())?)
     }
 }

@@ -6,6 +6,7 @@
 //! | `model.safetensors` | the weights |
 //! | `tokenizer.json`, or `source.` and `target.tokenizer.json` | how text becomes numbers |
 //! | `training.toml` | what it was trained with |
+//! | `data.json` | how many pairs it was trained with, and their checksums |
 //! | `metrics.json` | how good it is |
 //! | `checkpoints` | what is needed to go on training |
 //! | `pictures` | learning curve, attention |
@@ -28,7 +29,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    atomic::{make_folder, write_atomically},
+    atomic::{WriteError, make_folder, write_atomically},
     weights::{self, Parameter},
 };
 pub use error::FolderError;
@@ -59,6 +60,9 @@ pub enum Part {
     /// What the model was trained with.
     #[serde(rename = "training.toml")]
     Training,
+    /// Which data the model was trained with.
+    #[serde(rename = "data.json")]
+    Data,
     /// How good the model is.
     #[serde(rename = "metrics.json")]
     Metrics,
@@ -66,12 +70,13 @@ pub enum Part {
 
 impl Part {
     /// All files.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Weights,
         Self::Tokenizer,
         Self::SourceTokenizer,
         Self::TargetTokenizer,
         Self::Training,
+        Self::Data,
         Self::Metrics,
     ];
 
@@ -83,6 +88,7 @@ impl Part {
             Self::SourceTokenizer => "source.tokenizer.json",
             Self::TargetTokenizer => "target.tokenizer.json",
             Self::Training => "training.toml",
+            Self::Data => "data.json",
             Self::Metrics => "metrics.json",
         }
     }
@@ -91,7 +97,7 @@ impl Part {
     fn is_sealed(self) -> bool {
         match self {
             Self::Weights | Self::Tokenizer | Self::SourceTokenizer | Self::TargetTokenizer => true,
-            Self::Training | Self::Metrics => false,
+            Self::Training | Self::Data | Self::Metrics => false,
         }
     }
 }
@@ -124,6 +130,22 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
+    /// Whether [`create`](Self::create) may be called: found out before anything is read, and
+    /// nothing is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Occupied`](FolderError::Occupied) if a new training would overwrite one,
+    /// [`NothingToResume`](FolderError::NothingToResume) if there is none to go on with.
+    pub fn check(path: &Path, start: Start) -> Result<(), FolderError> {
+        let found = run_in(path);
+        match (start, found.is_empty()) {
+            (Start::New, false) => Err(FolderError::Occupied { folder: path.to_owned(), found }),
+            (Start::Resume, true) => Err(FolderError::NothingToResume { folder: path.to_owned() }),
+            (Start::New, true) | (Start::Resume, false) => Ok(()),
+        }
+    }
+
     /// The folder of a training. It is made unless it is there.
     ///
     /// # Errors
@@ -133,14 +155,8 @@ impl ModelFolder {
     /// folder cannot be read or made.
     pub fn create(path: impl AsRef<Path>, start: Start) -> Result<Self, FolderError> {
         let path = path.as_ref();
-        let found = run_in(path);
+        Self::check(path, start)?;
         match start {
-            Start::New if !found.is_empty() => {
-                Err(FolderError::Occupied { folder: path.to_owned(), found })
-            }
-            Start::Resume if found.is_empty() => {
-                Err(FolderError::NothingToResume { folder: path.to_owned() })
-            }
             Start::New => {
                 make_folder(path)?;
                 Ok(Self { path: path.to_owned(), config: None })
@@ -266,6 +282,26 @@ impl ModelFolder {
         write_atomically(&path, bytes)?;
         config.files.insert(part, vec![new]);
         self.put_config(config)
+    }
+
+    /// Takes away a file that is not of the model itself, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be taken away.
+    ///
+    /// # Panics
+    ///
+    /// If the model is none without it.
+    pub fn remove(&mut self, part: Part) -> Result<(), FolderError> {
+        assert!(!part.is_sealed(), "a model keeps its {}", part.file_name());
+        let path = self.path.join(part.file_name());
+        match fs::remove_file(&path) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+                Err(WriteError { path, reason }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The content of a file.

@@ -103,9 +103,15 @@ impl<'a> Places<'a> {
         closest.map_or_else(String::new, |(key, _)| key.clone())
     }
 
-    /// The place of a key, for a person; the file, if nobody wrote it there.
+    /// The place of a key, for a person; that of what it is in, if nobody wrote it; then the file.
     pub(super) fn of_key(&self, key: &str) -> Option<String> {
-        let entry = self.entries.iter().find(|entry| entry.key == key);
-        Some(self.at(entry.map(|entry| entry.name.clone())))
+        let mut key = key;
+        loop {
+            let entry = self.entries.iter().find(|entry| entry.key == key);
+            match (entry, key.rsplit_once('.')) {
+                (None, Some((above, _))) => key = above,
+                (entry, _) => return Some(self.at(entry.map(|entry| entry.name.clone()))),
+            }
+        }
     }
 }

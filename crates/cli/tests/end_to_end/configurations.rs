@@ -1,0 +1,171 @@
+//! The configurations that come with the program.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use recurrent::{
+    experiment::Experiment,
+    settings::{self, Validate},
+};
+use rstest::rstest;
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
+}
+
+fn reference() -> String {
+    fs::read_to_string(configs().join("reference.toml")).unwrap()
+}
+
+#[track_caller]
+fn valid(text: &str) -> Experiment {
+    let experiment: Experiment =
+        toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    experiment.validate().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    experiment
+}
+
+#[test]
+fn all_can_be_trained_and_their_data_are_there() {
+    let mut found = 0;
+    for entry in fs::read_dir(configs()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let read = settings::read_valid::<Experiment>(&path, &[]);
+            let experiment = read.unwrap_or_else(|error| panic!("{error}"));
+            let written = settings::to_toml(&experiment).unwrap();
+            assert_eq!(valid(&written), experiment, "{}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 1);
+}
+
+/// What the reference says is there by default is there by default.
+#[test]
+fn the_reference_has_the_defaults() {
+    let required = r#"
+        [data]
+        train = { tsv = { path = "data/cmudict/train.tsv.gz" } }
+        valid = { tsv = { path = "data/cmudict/valid.tsv.gz" } }
+
+        [tokens.separate]
+        source = { segmentation = { characters = {} } }
+        target = { segmentation = { whitespace = {} } }
+
+        [model.seq2seq]
+    "#;
+    assert_eq!(valid(&reference()), valid(required));
+}
+
+/// A line of the reference that is on, and the alternatives behind `# ` below it.
+fn alternatives<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let start = format!("# {key} = ");
+    text.lines()
+        .filter_map(|line| line.strip_prefix(&start))
+        // A remark may stand behind it.
+        .map(|value| value.split("     ").next().unwrap_or(value).trim())
+        .collect()
+}
+
+/// Every alternative that is commented out is one.
+#[rstest]
+#[case("training.optimizer", "optimizer", 7 - 1)]
+#[case("training.schedule.warmup", "warmup", 2)]
+#[case("training.schedule.decay", "decay", 4)]
+#[case("training.clip_norm", "clip_norm", 1)]
+#[case("training.clip_value", "clip_value", 1)]
+#[case("training.early_stopping", "early_stopping", 1)]
+#[case("tokens.separate.source.segmentation", "segmentation", 5)]
+#[case("batches.size", "size", 1)]
+#[case("batches.max_source", "max_source", 1)]
+#[case("batches.max_target", "max_target", 1)]
+#[case("evaluation.valid_outputs", "valid_outputs", 1)]
+#[case("data.train", "train", 3)]
+#[case("data.test", "test", 1)]
+fn what_the_reference_offers_can_be_had(
+    #[case] path: &str,
+    #[case] key: &str,
+    #[case] count: usize,
+) {
+    let text = reference();
+    let found = alternatives(&text, key);
+    assert_eq!(found.len(), count, "{found:?}");
+    for value in found {
+        let set: settings::Set = format!("{path}={value}").parse().unwrap();
+        settings::read_valid::<Experiment>(&configs().join("reference.toml"), &[set])
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// The tables that are commented out, in place of those that are on.
+#[rstest]
+#[case("model.seq2seq.decoder.kind.bahdanau")]
+#[case("model.seq2seq.decoder.kind.thought")]
+#[case("training.optimizer.adam_then_sgd")]
+#[case("model.language_model")]
+fn the_tables_that_the_reference_offers_can_be_had(#[case] table: &str) {
+    let text = reference();
+    let heading = format!("# [{table}]");
+    let lines = text.lines().skip_while(|line| !line.starts_with(&heading));
+    let lines = lines.take_while(|line| line.starts_with("# "));
+    let lines = lines.map(|line| line[2..].split("   ").next().unwrap());
+    let offered = lines.take_while(|line| line.contains(" = ") || line.starts_with('['));
+    let body: Vec<&str> = offered.skip(1).collect();
+    assert!(!body.is_empty());
+    let value: toml::Table = toml::from_str(&body.join("\n")).unwrap();
+
+    let mut all: toml::Table = toml::from_str(&text).unwrap();
+    let (above, name) = table.rsplit_once('.').unwrap();
+    let mut place = &mut all;
+    for key in above.split('.') {
+        place = place.get_mut(key).unwrap().as_table_mut().unwrap();
+    }
+    place.clear();
+    place.insert(name.to_owned(), toml::Value::Table(value));
+    if name == "language_model" {
+        let shared = "shared = { segmentation = { characters = {} } }";
+        all.insert("tokens".to_owned(), toml::Value::Table(toml::from_str(shared).unwrap()));
+    }
+    let experiment = valid(&toml::to_string(&all).unwrap());
+    if table == "training.optimizer.adam_then_sgd" || table == "model.language_model" {
+        // They stand there with their defaults.
+        place_empty(&mut all, table);
+        assert_eq!(experiment, valid(&toml::to_string(&all).unwrap()));
+    }
+}
+
+fn place_empty(all: &mut toml::Table, table: &str) {
+    let mut place = all;
+    for key in table.split('.') {
+        place = place.get_mut(key).unwrap().as_table_mut().unwrap();
+    }
+    place.clear();
+}
+
+/// The values that remarks name between quotes.
+#[rstest]
+#[case("model.seq2seq.cell", &["lstm", "gru", "rnn", "relu_rnn", "peephole_lstm", "coupled_lstm", "layer_norm_lstm", "gnmt_lstm", "original_lstm", "carousel", "{ leaky = { longest = 20.0 } }", "{ skip = { delays = [1, 4] } }"])]
+#[case("model.seq2seq.bridge", &["dense", "backward", "zero"])]
+#[case("model.seq2seq.tie", &["none"])]
+#[case("model.seq2seq.teacher", &["forcing", "{ linear = { steps = 10000.0, floor = 0.5 } }", "{ exponential = { k = 0.9999 } }", "{ inverse_sigmoid = { k = 2000.0 } }"])]
+#[case("model.seq2seq.encoder.reading", &["both", "forward", "backward"])]
+#[case("model.seq2seq.decoder.kind.luong.attention", &["general", "scaled", "dot", "{ additive = { d_attention = 128 } }", "{ normed_additive = { d_attention = 128 } }"])]
+#[case("model.seq2seq.decoder.kind.luong.feeding", &["none", "input"])]
+#[case("model.seq2seq.loss.reduction", &["tokens", "sentences"])]
+#[case("training.schedule.decay", &["constant", "linear", "cosine", "sutskever", "luong5", "luong10", "luong234"])]
+#[case("data.transform.source", &["[\"lowercase\", \"trim\", \"collapse_spaces\"]", "[{ unicode = \"nfc\" }, { unicode = \"nfkc\" }]"])]
+#[case("evaluation.metrics", &["[\"exact_match\", \"wer\", \"per\", \"cer\", \"bleu\", \"character_bleu\", \"chrf\"]"])]
+fn what_its_remarks_name_can_be_had(#[case] path: &str, #[case] values: &[&str]) {
+    let text = reference();
+    for value in values {
+        let named = value.trim_start_matches('[').trim_end_matches(']');
+        let named = named.split(", \"").next().unwrap().split(", {").next().unwrap();
+        assert!(text.contains(named), "{named} is not in the reference");
+        let set: settings::Set = format!("{path}={value}").parse().unwrap();
+        settings::read_valid::<Experiment>(&configs().join("reference.toml"), &[set])
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}

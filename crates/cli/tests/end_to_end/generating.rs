@@ -1,0 +1,28 @@
+//! What `generate` writes.
+
+use crate::workshop::MODELS;
+
+#[test]
+fn texts_are_repeated_by_their_seed() {
+    let write = |seed: &str| {
+        let arguments = ["generate", "language", "--count", "20", "--seed", seed];
+        MODELS.run(&arguments, "").done()
+    };
+    assert_eq!(write("3").lines().count(), 20);
+    assert_eq!(write("3"), write("3"));
+    assert_ne!(write("3"), write("4"));
+}
+
+#[test]
+fn texts_go_on_from_their_prompt() {
+    let arguments = ["generate", "language", "--prompt", "ab", "--count", "5", "--length", "3"];
+    let out = MODELS.run(&arguments, "").done();
+    assert_eq!(out.lines().count(), 5);
+    assert!(out.lines().all(|line| line.starts_with("ab") && line.len() <= 5), "{out}");
+}
+
+#[test]
+fn a_model_that_translates_does_not_write() {
+    let said = MODELS.run(&["generate", "gru"], "");
+    said.refused_for(&["gru holds a model of the kind `seq2seq`, needed is `language_model`"]);
+}
