@@ -1,11 +1,13 @@
 //! The equations are those of [`gru_sequence`](crate::gru_sequence).
 
-use burn::backend::{Flex, tensor::FloatTensor};
+use std::ops::Range;
+
+use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 
 use super::{
     Elements, Real, Sizes, neighbours,
     product::{Matrix, Target, add_product},
-    tensor,
+    rows, tensor,
 };
 use crate::{
     gru::{Reset, Update},
@@ -26,6 +28,28 @@ fn fill_rows<F: Real>(rows: &mut [F], bias: &[F]) {
 }
 
 pub(super) fn forward<F: Real>(
+    x: &FloatTensor<Flex>,
+    w_h: &FloatTensor<Flex>,
+    b_h: &FloatTensor<Flex>,
+    h0: &FloatTensor<Flex>,
+    reset: Reset,
+    update: Update,
+    course: &Course,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
+    let parts = rows::parts(course.lengths.batch(), hidden, width);
+    if parts.len() == 1 {
+        return forward_rows::<F>(x, w_h, b_h, h0, reset, update, course);
+    }
+    let run = |part: &Range<usize>| {
+        let (x, h0) = (rows::of(x, 1, part), rows::of(h0, 0, part));
+        forward_rows::<F>(&x, w_h, b_h, &h0, reset, update, &rows::course(course, part))
+    };
+    let (states, activated) = rows::each(&parts, run).into_iter().unzip();
+    (rows::joined(states, 1), rows::joined(activated, 1))
+}
+
+fn forward_rows<F: Real>(
     x: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,
     b_h: &FloatTensor<Flex>,
@@ -154,14 +178,46 @@ pub(super) fn backward<F: Real>(
     update: Update,
     course: &Course,
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
+    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
+    let parts = rows::parts(course.lengths.batch(), hidden, width);
+    if parts.len() == 1 {
+        return backward_rows::<F>(grad, w_h, states, activated, reset, update, course);
+    }
+    let run = |part: &Range<usize>| {
+        let [grad, states, activated] =
+            [grad, states, activated].map(|tensor| rows::of(tensor, 1, part));
+        let course = rows::course(course, part);
+        backward_rows::<F>(&grad, w_h, &states, &activated, reset, update, &course)
+    };
+    let [mut dx, mut dw, mut db, mut dh] = [const { Vec::new() }; 4];
+    for part in rows::each(&parts, run) {
+        dx.push(part.0);
+        dw.push(part.1);
+        db.push(part.2);
+        dh.push(part.3);
+    }
+    (rows::joined(dx, 1), rows::summed(dw), rows::summed(db), rows::joined(dh, 0))
+}
+
+fn backward_rows<F: Real>(
+    grad: &FloatTensor<Flex>,
+    w_h: &FloatTensor<Flex>,
+    states: &FloatTensor<Flex>,
+    activated: &FloatTensor<Flex>,
+    reset: Reset,
+    update: Update,
+    course: &Course,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let (grad, w_h) = (Elements::<F>::of(grad), Elements::<F>::of(w_h));
     let (states, activated) = (Elements::<F>::of(states), Elements::<F>::of(activated));
     let (states, activated) = (states.get(), activated.get());
     let w_h = Matrix::new(w_h.get(), hidden, 3 * hidden);
-    let w_rz_t = w_h.columns(0, 2 * hidden).transpose();
-    let w_n_t = w_h.columns(2 * hidden, hidden).transpose();
+    let w_rz_t = w_h.columns(0, 2 * hidden).transposed();
+    let w_rz_t = Matrix::new(&w_rz_t, 2 * hidden, hidden);
+    let w_n_t = w_h.columns(2 * hidden, hidden).transposed();
+    let w_n_t = Matrix::new(&w_n_t, hidden, hidden);
 
     let mut dx = vec![F::zero(); 3 * steps * sizes.state()];
     let mut d_product_n = vec![F::zero(); steps * sizes.state()];

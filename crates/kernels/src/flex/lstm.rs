@@ -1,11 +1,13 @@
 //! The equations are those of [`lstm_sequence`](crate::lstm_sequence), one unit at a time.
 
-use burn::backend::{Flex, tensor::FloatTensor};
+use std::ops::Range;
+
+use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 
 use super::{
     Elements, Real, Sizes, neighbours,
     product::{Matrix, Target, add_product},
-    tensor,
+    rows, tensor,
 };
 use crate::{lstm::Gates, ops::Course};
 
@@ -169,6 +171,30 @@ pub(super) fn forward<F: Real>(
     gates: Gates,
     course: &Course,
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
+    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
+    let parts = rows::parts(course.lengths.batch(), hidden, width);
+    let run = |part: &Range<usize>| {
+        let (x, course) = (rows::of(x, 1, part), rows::course(course, part));
+        let (h0, c0) = (rows::of(h0, 0, part), rows::of(c0, 0, part));
+        forward_rows::<F>(&x, w_h, peephole, &h0, &c0, gates, &course)
+    };
+    if parts.len() == 1 {
+        return forward_rows::<F>(x, w_h, peephole, h0, c0, gates, course);
+    }
+    let (states, (activated, cells)): (Vec<_>, (Vec<_>, Vec<_>)) =
+        rows::each(&parts, run).into_iter().map(|(states, a, c)| (states, (a, c))).unzip();
+    (rows::joined(states, 1), rows::joined(activated, 1), rows::joined(cells, 1))
+}
+
+fn forward_rows<F: Real>(
+    x: &FloatTensor<Flex>,
+    w_h: &FloatTensor<Flex>,
+    peephole: &FloatTensor<Flex>,
+    h0: &FloatTensor<Flex>,
+    c0: &FloatTensor<Flex>,
+    gates: Gates,
+    course: &Course,
+) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let width = gates.count() * hidden;
@@ -231,8 +257,49 @@ pub(super) fn backward<F: Real>(
     cells: &FloatTensor<Flex>,
     gates: Gates,
     course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>)
-{
+) -> Gradients {
+    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
+    let parts = rows::parts(course.lengths.batch(), hidden, width);
+    if parts.len() == 1 {
+        return backward_rows::<F>(grad, w_h, peephole, states, activated, cells, gates, course);
+    }
+    let run = |part: &Range<usize>| {
+        let [grad, states, activated, cells] =
+            [grad, states, activated, cells].map(|tensor| rows::of(tensor, 1, part));
+        let course = rows::course(course, part);
+        backward_rows::<F>(&grad, w_h, peephole, &states, &activated, &cells, gates, &course)
+    };
+    let [mut da, mut dw, mut dp, mut dh, mut dc] = [const { Vec::new() }; 5];
+    for part in rows::each(&parts, run) {
+        da.push(part.0);
+        dw.push(part.1);
+        dp.push(part.2);
+        dh.push(part.3);
+        dc.push(part.4);
+    }
+    (
+        rows::joined(da, 1),
+        rows::summed(dw),
+        rows::summed(dp),
+        rows::joined(dh, 0),
+        rows::joined(dc, 0),
+    )
+}
+
+/// By the gates before their activations, `w_h`, the peepholes, `h0` and `c0`.
+type Gradients =
+    (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>);
+
+fn backward_rows<F: Real>(
+    grad: &FloatTensor<Flex>,
+    w_h: &FloatTensor<Flex>,
+    peephole: &FloatTensor<Flex>,
+    states: &FloatTensor<Flex>,
+    activated: &FloatTensor<Flex>,
+    cells: &FloatTensor<Flex>,
+    gates: Gates,
+    course: &Course,
+) -> Gradients {
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let width = gates.count() * hidden;
@@ -240,7 +307,8 @@ pub(super) fn backward<F: Real>(
     let (states, cells) = (Elements::<F>::of(states), Elements::<F>::of(cells));
     let (activated, peephole) = (Elements::<F>::of(activated), Elements::<F>::of(peephole));
     let (cells, peephole) = (cells.get(), peephole.get());
-    let w_h = Matrix::new(w_h.get(), hidden, width);
+    let w_h_t = Matrix::new(w_h.get(), hidden, width).transposed();
+    let w_h_t = Matrix::new(&w_h_t, width, hidden);
 
     // Padded steps have all their gates at zero, so what is taken from here is zero there too.
     let mut da = activated.get().to_vec();
@@ -280,7 +348,7 @@ pub(super) fn backward<F: Real>(
         }
         // Padded rows keep their `dh`: their `da` is zero.
         let da_t = Matrix::new(da_t, batch, width);
-        add_product(Target::new(&mut dh, hidden), da_t, w_h.transpose());
+        add_product(Target::new(&mut dh, hidden), da_t, w_h_t);
         for (dh, grad) in dh.iter_mut().zip(&grad.get()[sizes.range(step.before, 1)]) {
             *dh = *dh + *grad;
         }

@@ -7,6 +7,7 @@ mod lstm;
 mod product;
 mod real;
 mod rnn;
+mod rows;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},

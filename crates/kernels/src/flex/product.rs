@@ -30,6 +30,21 @@ impl<'a, F> Matrix<'a, F> {
         }
     }
 
+    /// The transpose, laid out anew in row-major order: `gemm` multiplies by a right-hand side that
+    /// lies like this as it is, and lays out any other again at every product.
+    pub(super) fn transposed(self) -> Vec<F>
+    where
+        F: Real,
+    {
+        let mut elements = Vec::with_capacity(self.rows * self.columns);
+        for column in 0..self.columns {
+            let from = column * self.column_stride;
+            let rows = (0..self.rows).map(|row| self.elements[from + row * self.row_stride]);
+            elements.extend(rows);
+        }
+        elements
+    }
+
     /// Columns `from..from + count`.
     pub(super) fn columns(self, from: usize, count: usize) -> Self {
         assert!(from + count <= self.columns, "columns are within the matrix");
@@ -55,7 +70,7 @@ impl<'a, F> Target<'a, F> {
 }
 
 /// From here on a product is worth a second thread.
-const PARALLEL: usize = 192 * 192 * 192;
+pub(super) const PARALLEL: usize = 192 * 192 * 192;
 
 /// `target += a · b`.
 #[expect(unsafe_code, reason = "`gemm` takes pointers and strides")]
@@ -70,7 +85,9 @@ pub(super) fn add_product<F: Real>(target: Target<'_, F>, a: Matrix<'_, F>, b: M
         "a product fits the target's rows"
     );
     let work = a.rows * a.columns * b.columns;
-    let parallelism = if work < PARALLEL { Parallelism::None } else { Parallelism::Rayon(0) };
+    // What runs on a thread of a pool is a part of something that is split already.
+    let alone = work < PARALLEL || rayon::current_thread_index().is_some();
+    let parallelism = if alone { Parallelism::None } else { Parallelism::Rayon(0) };
     // SAFETY: `Matrix::new` and `columns` keep every element that the strides can reach inside the
     // slices of `a` and `b`, the assertions above do so for the target, and the target is borrowed
     // mutably, so it overlaps neither. `gemm` takes sizes, then pointer, column and row stride of

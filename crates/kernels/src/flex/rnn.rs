@@ -59,7 +59,8 @@ pub(super) fn backward<F: Real>(
     let Sizes { steps, batch, hidden } = sizes;
     let (grad, w_h) = (Elements::<F>::of(grad), Elements::<F>::of(w_h));
     let states = Elements::<F>::of(states);
-    let w_h = Matrix::new(w_h.get(), hidden, hidden);
+    let w_h_t = Matrix::new(w_h.get(), hidden, hidden).transposed();
+    let w_h_t = Matrix::new(&w_h_t, hidden, hidden);
     let mut da = vec![F::zero(); steps * sizes.state()];
     let mut dh = grad.get()[sizes.range(course.direction.last(steps), 1)].to_vec();
 
@@ -81,7 +82,7 @@ pub(super) fn backward<F: Real>(
         }
         // Padded rows keep their `dh`: their `da` is zero.
         let da_t = Matrix::new(da_t, batch, hidden);
-        add_product(Target::new(&mut dh, hidden), da_t, w_h.transpose());
+        add_product(Target::new(&mut dh, hidden), da_t, w_h_t);
         for (dh, grad) in dh.iter_mut().zip(&grad.get()[sizes.range(step.before, 1)]) {
             *dh = *dh + *grad;
         }
