@@ -24,12 +24,13 @@ pub fn report(problem: &anyhow::Error, stderr: &mut dyn Write) -> ExitCode {
     if is_closed_output(problem) {
         return ExitCode::SUCCESS;
     }
+    if let Some(Interrupted) = problem.downcast_ref() {
+        // Who stopped it knows.
+        return ExitCode::from(INTERRUPTED);
+    }
     // If standard error cannot be written either, the code says it alone.
     let _ = write!(stderr, "{}", message(problem));
-    match problem.downcast_ref() {
-        Some(Interrupted) => ExitCode::from(INTERRUPTED),
-        None => ExitCode::from(REFUSED),
-    }
+    ExitCode::from(REFUSED)
 }
 
 /// The error and its causes, each on a line, without those that only repeat what was said.
@@ -73,7 +74,7 @@ mod tests {
             (code, String::from_utf8(stderr).unwrap())
         };
         assert_eq!(said(anyhow!("a")), (ExitCode::from(2), "error: a\n".to_owned()));
-        assert_eq!(said(Interrupted.into()), (ExitCode::from(130), "error: stopped\n".to_owned()));
+        assert_eq!(said(Interrupted.into()), (ExitCode::from(130), String::new()));
         let closed: io::Result<()> = Err(io::ErrorKind::BrokenPipe.into());
         let closed = closed.context("writing").unwrap_err();
         assert_eq!(said(closed), (ExitCode::SUCCESS, String::new()));

@@ -119,7 +119,8 @@ impl Task for Translation {
 
     fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<PairBatches> {
         let examples = Examples::new(pairs, &self.texts.tokenizers);
-        PairBatches::new(examples, &self.experiment.batches).with_context(|| format!("`{key}`"))
+        PairBatches::new(examples, &self.experiment.batches)
+            .with_context(|| format!("`{key}` cannot be used"))
     }
 
     fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
@@ -254,7 +255,8 @@ impl Task for Language {
 
     fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
         let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
-        TextBatches::new(texts, &self.experiment.batches).with_context(|| format!("`{key}`"))
+        TextBatches::new(texts, &self.experiment.batches)
+            .with_context(|| format!("`{key}` cannot be used"))
     }
 
     fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {

@@ -115,9 +115,16 @@ impl TextModel {
         sampling: &Sampling,
         longest: usize,
     ) -> anyhow::Result<Vec<String>> {
-        let generator = model.generator(1).with_prompt(&self.tokenizer.encode(prompt));
+        let read = self.tokenizer.encode(prompt);
+        let generator = model.generator(1).with_prompt(&read);
         let written = sample(&generator, sampling, &Limits::at_most(vec![longest]))?;
-        let texts = written.iter().flatten().map(|found| self.tokenizer.decode(&found.tokens));
-        Ok(texts.collect())
+        // What stands between prompt and text, a blank say, is there only if both are read at once.
+        let shown = self.tokenizer.decode(&read);
+        let text = |tokens: &[u32]| {
+            let whole = self.tokenizer.decode(&[&read, tokens].concat());
+            let rest = whole.strip_prefix(&shown).map(str::to_owned);
+            rest.unwrap_or_else(|| self.tokenizer.decode(tokens))
+        };
+        Ok(written.iter().flatten().map(|found| text(&found.tokens)).collect())
     }
 }

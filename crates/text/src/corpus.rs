@@ -139,7 +139,7 @@ pub enum CorpusError {
         got: usize,
     },
     /// A column that is asked for is not there.
-    #[error("{}:1: there is no column {column}, the columns are {available}", path.display())]
+    #[error("{}:1: there is no column {column}, the columns between tabs are {available}", path.display())]
     NoColumn {
         /// The file.
         path: PathBuf,

@@ -104,10 +104,11 @@ impl Tsv {
 
     fn available(&self, head: &[&str]) -> String {
         let last = head.len().saturating_sub(1);
+        let numbers = if last == 0 { "0 alone".to_owned() } else { format!("0 to {last}") };
         if self.header {
-            format!("0 to {last}, named `{}`", head.join("`, `"))
+            format!("{numbers}, named `{}`", head.join("`, `"))
         } else {
-            format!("0 to {last}, without names")
+            format!("{numbers}, without names")
         }
     }
 }
@@ -159,14 +160,14 @@ mod tests {
     #[test]
     fn a_missing_column_is_named() {
         let error = read(TABLE, |tsv| tsv.target = Column::Index(3)).unwrap_err();
-        let expected = "FILE:1: there is no column 3, the columns are 0 to 2, without names";
+        let expected =
+            "FILE:1: there is no column 3, the columns between tabs are 0 to 2, without names";
         assert_eq!(error, expected);
         let error = read(TABLE, |tsv| {
             tsv.header = true;
             tsv.source = Column::Name("fr".to_owned());
         });
-        let expected =
-            "FILE:1: there is no column `fr`, the columns are 0 to 2, named `en`, `pt`, `es`";
+        let expected = "FILE:1: there is no column `fr`, the columns between tabs are 0 to 2, named `en`, `pt`, `es`";
         assert_eq!(error.unwrap_err(), expected);
     }
 

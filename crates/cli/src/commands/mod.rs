@@ -44,5 +44,9 @@ Train on your own pairs: a file with two columns, separated by a tab.
 
     docs/your-own-data.md
 
+Another value for a key of a configuration, for one run; configs/reference.toml has all keys:
+
+    recurrent train configs/quickstart.toml --set training.epochs=2 --out models/short
+
 `recurrent --help` lists all commands, `recurrent train --help` the options of one.
 ";

@@ -87,7 +87,7 @@ impl Data {
 ///
 /// If a file cannot be read, is no text, or is not in its format.
 pub fn read(key: &str, files: &PairFiles, config: &DataConfig) -> anyhow::Result<Vec<Pair>> {
-    let pairs = files.read().with_context(|| format!("`{key}`"))?;
+    let pairs = files.read().with_context(|| format!("`{key}` cannot be used"))?;
     Ok(config.transform.apply(pairs).context("`data.transform`")?.pairs)
 }
 
@@ -98,8 +98,8 @@ pub fn read(key: &str, files: &PairFiles, config: &DataConfig) -> anyhow::Result
 /// If something is wrong with the configuration, the data, the folder or the machine, if a number
 /// is not finite, or if it is stopped. What was good so far is kept.
 pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
-    let experiment: Experiment = settings::read_valid(&arguments.config, &arguments.sets)?;
     let device = arguments.device.name.open()?;
+    let experiment: Experiment = settings::read_valid(&arguments.config, &arguments.sets)?;
     let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };
     ModelFolder::check(&path, start)?;

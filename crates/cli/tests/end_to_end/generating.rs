@@ -1,6 +1,6 @@
 //! What `generate` writes.
 
-use crate::workshop::MODELS;
+use crate::workshop::{LANGUAGE, MODELS, Workshop};
 
 #[test]
 fn texts_are_repeated_by_their_seed() {
@@ -25,4 +25,22 @@ fn texts_go_on_from_their_prompt() {
 fn a_model_that_translates_does_not_write() {
     let said = MODELS.run(&["generate", "gru"], "");
     said.refused_for(&["gru holds a model of the kind `seq2seq`, needed is `language_model`"]);
+}
+
+/// Words have a blank between them, also where the prompt ends.
+#[test]
+fn a_blank_stands_between_a_prompt_and_its_text() {
+    let shop = Workshop::new();
+    shop.write("words.txt", "ab cd ef\ncd ef ab\nef ab cd\n".repeat(10));
+    shop.write("valid.tsv", "x\tab cd ef\n");
+    for segmentation in ["{ bpe = { size = 30 } }", "{ whitespace = {} }"] {
+        let config = LANGUAGE.replace("{ characters = {} }", segmentation);
+        shop.write("run.toml", config.replace("epochs = 2", "epochs = 8"));
+        shop.train(&[]).done();
+        let arguments = ["generate", "model", "--prompt", "ab", "--count", "20"];
+        let out = shop.run(&arguments, "").done();
+        assert!(out.lines().any(|line| line.starts_with("ab cd")), "{out}");
+        assert!(!out.lines().any(|line| line.starts_with("abcd")), "{out}");
+        std::fs::remove_dir_all(shop.path("model")).unwrap();
+    }
 }
