@@ -53,6 +53,28 @@ pub fn drawn<M: Module>(module: M, dtype: DType) -> M {
     module.map(&mut Draw(dtype, 50))
 }
 
+/// The module with its matrices drawn anew, uniformly and as wide as Glorot and Bengio (2010) have it,
+/// from `seed` alone: for models that must learn, whatever other tests draw from Burn's generator.
+pub fn redrawn<M: Module>(module: M, seed: u64) -> M {
+    struct Redraw(u64);
+    impl ModuleMapper for Redraw {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.0 += 1;
+            let (id, value, mapper) = param.consume();
+            let (dims, tracked) = (value.dims(), value.is_require_grad());
+            let value = match D {
+                2 => {
+                    let width = (6.0 / (dims[0] + dims[1]) as f64).sqrt();
+                    random(dims, self.0, value.dtype(), &value.device()) * width
+                }
+                _ => value,
+            };
+            Param::from_mapped_value(id, value.detach().set_require_grad(tracked), mapper)
+        }
+    }
+    module.map(&mut Redraw(seed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

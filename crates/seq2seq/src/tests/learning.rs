@@ -1,22 +1,15 @@
 //! Models that must learn.
 
-use std::sync::Mutex;
-
 use burn::optim::{AdamConfig, GradientsParams};
 use rand::{RngExt, SeedableRng, rngs::ChaCha12Rng};
+use recurrent_testkit::redrawn;
 use recurrent_training::Learn;
 
 use super::*;
 use crate::search::{Limits, greedy};
 
-/// Burn's generator is one for all tests: models that are drawn from it are drawn one at a time.
-static DRAWING: Mutex<()> = Mutex::new(());
-
 fn seeded(config: &Seq2SeqConfig, v: usize) -> Seq2Seq<AnyCell> {
-    let device = Device::flex().autodiff();
-    let _guard = DRAWING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    device.seed(3);
-    config.init([v, v], &device)
+    redrawn(config.init([v, v], &Device::flex().autodiff()), 3000)
 }
 
 /// Adam over `steps` batches.
@@ -99,7 +92,7 @@ fn learned(task: Task, aim: fn(usize, usize) -> usize) -> (f64, f64) {
         PairBatch::new(&sources, &targets)
     };
     let (model, _) =
-        trained(seeded(&attentive(), 14), 700, 0.005, || pairs(sequences(&mut rng, 64)));
+        trained(seeded(&attentive(), 14), 1000, 0.005, || pairs(sequences(&mut rng, 64)));
     let model = model.valid();
     let sources = sequences(&mut ChaCha12Rng::seed_from_u64(2), 500);
     let lengths: Vec<usize> = sources.iter().map(Vec::len).collect();
