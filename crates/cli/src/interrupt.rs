@@ -3,7 +3,12 @@
 use std::{
     io::{self, Write},
     process,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use crate::error::INTERRUPTED;
@@ -29,6 +34,54 @@ pub fn on_ctrl_c(stop: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
         handled => handled,
     }
 }
+
+/// Keeps Ctrl-C a signal while a dashboard reads the keyboard: a terminal in raw mode makes it a key
+/// like any other. Ends when it is dropped.
+#[derive(Debug)]
+pub struct SignalsKept(Arc<AtomicBool>);
+
+impl SignalsKept {
+    /// Looks after the terminal that standard input is, from now on.
+    pub fn new() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        thread::spawn(move || {
+            while !seen.load(Ordering::SeqCst) {
+                allow_signals();
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        Self(over)
+    }
+}
+
+impl Default for SignalsKept {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SignalsKept {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(unix)]
+fn allow_signals() {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    // What is no terminal has no such flags, and Ctrl-C never was a key there.
+    if let Ok(mut flags) = tcgetattr(&stdin)
+        && !flags.local_flags.contains(LocalFlags::ISIG)
+    {
+        flags.local_flags.insert(LocalFlags::ISIG);
+        let _ = tcsetattr(&stdin, SetArg::TCSANOW, &flags);
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_signals() {}
 
 #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly this")]
 fn end_at_once() -> ! {

@@ -142,6 +142,7 @@ impl Job<'_> {
         let interrupter = Interrupter::new();
         let stopper = interrupter.clone();
         interrupt::on_ctrl_c(move || stopper.stop(None))?;
+        let _kept = interrupt::SignalsKept::new();
         let training = Training {
             model: fresh.clone(),
             batches,
