@@ -72,6 +72,7 @@ mod tests {
             );
             assert!(parts.iter().all(|part| parts.len() == 1 || part.len() >= ROWS / 2));
         }
-        assert_eq!(parts(128, 10, 40), [0..128]);
+        let whole = 0..128;
+        assert_eq!(parts(128, 10, 40), [whole]);
     }
 }
