@@ -172,7 +172,9 @@ fn list(root: &Path, folder: &Path, files: &mut Vec<String>) {
 }
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_recurrent"));
+    // Whoever started the tests may have them ignore the signal, as a script's `&` does.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(env!("CARGO_BIN_EXE_recurrent"));
     command.args(arguments).current_dir(folder).env_remove("RUST_BACKTRACE");
     command.stdin(Stdio::null());
     command
