@@ -36,21 +36,20 @@ pub struct Decoding<'m> {
 
 impl Decoding<'_> {
     /// The outputs of every source, best first, in the order of the sources. `sources` are ids
-    /// without special ones; `first` is the number of the first, so that what is drawn for a source
-    /// does not depend on how many are decoded at once.
+    /// without special ones, each with a number, so that what is drawn for a source does not depend
+    /// on which others are decoded at once.
     ///
     /// # Errors
     ///
     /// If the search is out of its ranges, or a model does not give numbers.
     pub fn outputs(
         &self,
-        sources: &[Vec<u32>],
-        first: u64,
+        sources: &[(u64, Vec<u32>)],
     ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
         let mut found = vec![Vec::new(); sources.len()];
         for rows in batches(sources) {
-            let batch: Vec<&[u32]> = rows.iter().map(|row| sources[*row].as_slice()).collect();
-            let numbers: Vec<u64> = rows.iter().map(|row| first + *row as u64).collect();
+            let batch: Vec<&[u32]> = rows.iter().map(|row| sources[*row].1.as_slice()).collect();
+            let numbers: Vec<u64> = rows.iter().map(|row| sources[*row].0).collect();
             for (row, outputs) in rows.into_iter().zip(self.batch(&batch, &numbers)?) {
                 found[row] = outputs;
             }
@@ -92,16 +91,16 @@ impl Decoding<'_> {
 }
 
 /// Rows of similar length together, longest first, within a budget of tokens.
-fn batches(sources: &[Vec<u32>]) -> Vec<Vec<usize>> {
+fn batches(sources: &[(u64, Vec<u32>)]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..sources.len()).collect();
-    order.sort_by_key(|row| std::cmp::Reverse(sources[*row].len()));
+    order.sort_by_key(|row| std::cmp::Reverse(sources[*row].1.len()));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut widest = 0;
     for row in order {
         match batches.last_mut() {
             Some(batch) if (batch.len() + 1) * widest <= TOKENS => batch.push(row),
             _ => {
-                widest = sources[row].len() + 1;
+                widest = sources[row].1.len() + 1;
                 batches.push(vec![row]);
             }
         }
@@ -115,13 +114,13 @@ mod tests {
 
     #[test]
     fn every_row_is_in_one_batch_within_the_budget() {
-        let sources: Vec<Vec<u32>> = (0..2000).map(|n| vec![5; n * 7 % 40]).collect();
+        let sources: Vec<_> = (0..2000).map(|n| (0, vec![5; n * 7 % 40])).collect();
         let batches = batches(&sources);
         let mut rows: Vec<usize> = batches.concat();
         rows.sort_unstable();
         assert_eq!(rows, (0..2000).collect::<Vec<_>>());
         for batch in batches {
-            let widest = batch.iter().map(|row| sources[*row].len() + 1).max().unwrap();
+            let widest = batch.iter().map(|row| sources[*row].1.len() + 1).max().unwrap();
             assert!(batch.len() == 1 || batch.len() * widest <= TOKENS);
         }
     }

@@ -2,14 +2,10 @@
 
 use recurrent_seq2seq::{DecoderKind, LanguageModelConfig, Seq2SeqConfig, search::Beam};
 use recurrent_text::{BatchSize, Bucketing, PairFiles, PairTransform, TokenizerConfig};
-use recurrent_training::{TrainConfig, TrainError};
+use recurrent_training::{OutOfRange, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    decode::Search,
-    metric::Metric,
-    settings::{OutOfRange, Validate},
-};
+use crate::{decode::Search, metric::Metric, settings::Validate};
 
 /// A whole experiment, as a file that people write. `configs/reference.toml` comments every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,7 +131,7 @@ impl EvaluationConfig {
 impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
-        self.validate_training()?;
+        self.training.validate().map_err(|wrong| wrong.under("training"))?;
         self.validate_metric()?;
         self.validate_coverage()?;
         let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
@@ -152,20 +148,11 @@ impl Validate for Experiment {
                 ("model.language_model", config.validate(4))
             }
         };
-        checked.map_err(|wrong| OutOfRange::new(wrong.field, wrong.value, wrong.range).under(key))
+        checked.map_err(|wrong| wrong.under(key))
     }
 }
 
 impl Experiment {
-    fn validate_training(&self) -> Result<(), OutOfRange> {
-        match self.training.validate() {
-            Err(TrainError::Config { field, value, range }) => {
-                Err(OutOfRange::new(field, value, range).under("training"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A model that looks nowhere covers nothing. Found out here, and not when the test set is
     /// decoded after training.
     fn validate_coverage(&self) -> Result<(), OutOfRange> {

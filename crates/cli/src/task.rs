@@ -133,9 +133,8 @@ impl Task for Translation {
             if metrics.is_empty() {
                 return Ok(scores);
             }
-            let sources: Vec<&str> = groups.iter().map(|group| group.source.as_str()).collect();
-            let outputs = texts.write(std::slice::from_ref(model), &sources, Search::Greedy, 0)?;
-            Ok(texts.measure(&metrics, &groups, &outputs, scores)?)
+            let models = std::slice::from_ref(model);
+            Ok(texts.measure(models, &groups, Search::Greedy, &metrics, scores)?.1)
         }))
     }
 
@@ -172,9 +171,8 @@ pub fn measured(
     scores: Scores,
 ) -> anyhow::Result<(Measured, Vec<Group>, Vec<Vec<Written>>)> {
     let groups = group_references(pairs);
-    let sources: Vec<&str> = groups.iter().map(|group| group.source.as_str()).collect();
-    let outputs = texts.write(models, &sources, evaluation.search(), 0)?;
-    let scores = texts.measure(&evaluation.metrics, &groups, &outputs, scores)?;
+    let (search, metrics) = (evaluation.search(), &evaluation.metrics);
+    let (outputs, scores) = texts.measure(models, &groups, search, metrics, scores)?;
     let example = |(group, written): (&Group, &Vec<Written>)| Example {
         source: group.source.clone(),
         output: written[0].text.clone(),

@@ -52,21 +52,6 @@ impl Styles {
         self.wrap("1", text)
     }
 
-    /// Faint, for what matters less.
-    pub fn faint(self, text: &str) -> String {
-        self.wrap("2", text)
-    }
-
-    /// Green, for what is good.
-    pub fn green(self, text: &str) -> String {
-        self.wrap("32", text)
-    }
-
-    /// Red, for what is wrong.
-    pub fn red(self, text: &str) -> String {
-        self.wrap("31", text)
-    }
-
     fn wrap(self, code: &str, text: &str) -> String {
         match self {
             Self::Ansi => format!("\x1b[{code}m{text}\x1b[0m"),
@@ -214,8 +199,8 @@ mod tests {
 
     #[test]
     fn only_ansi_is_set_off() {
-        assert_eq!(Styles::Plain.red("a"), "a");
-        assert_eq!(Styles::Ansi.red("a"), "\x1b[31ma\x1b[0m");
+        assert_eq!(Styles::Plain.bold("a"), "a");
+        assert_eq!(Styles::Ansi.bold("a"), "\x1b[1ma\x1b[0m");
         let table = Table::new([Align::Left]).with_header(["a"]).with_styles(Styles::Ansi);
         assert_eq!(table.to_string(), "\x1b[1ma\x1b[0m\n");
     }

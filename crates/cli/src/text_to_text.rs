@@ -131,7 +131,8 @@ impl TextToText {
         self.about.config.init(self.about.vocabulary, device)
     }
 
-    /// What the models write for `sources`, best first. `first` is the number of the first source.
+    /// What the models write for `sources`, best first. What is drawn for a source depends on its
+    /// number.
     ///
     /// # Errors
     ///
@@ -139,14 +140,14 @@ impl TextToText {
     pub fn write(
         &self,
         models: &[Seq2Seq<AnyCell>],
-        sources: &[impl AsRef<str>],
+        sources: &[(u64, &str)],
         search: Search,
-        first: u64,
     ) -> anyhow::Result<Vec<Vec<Written>>> {
-        let encode = |text: &str| self.tokenizers.source().encode(text);
-        let ids: Vec<Vec<u32>> = sources.iter().map(|text| encode(text.as_ref())).collect();
+        let encode =
+            |(number, text): &(u64, &str)| (*number, self.tokenizers.source().encode(text));
+        let ids: Vec<(u64, Vec<u32>)> = sources.iter().map(encode).collect();
         let decoding = Decoding { models, ratio: self.about.length_ratio, search };
-        let found = decoding.outputs(&ids, first)?.into_iter();
+        let found = decoding.outputs(&ids)?.into_iter();
         let written = found.map(|hypotheses| {
             hypotheses.into_iter().map(|hypothesis| Written {
                 text: self.tokenizers.target().decode(&hypothesis.tokens),
@@ -156,26 +157,32 @@ impl TextToText {
         Ok(written.map(Iterator::collect).collect())
     }
 
-    /// What is measured of the first output of every group.
+    /// What the models write for the source of every group, and `scores` with what `metrics` say of
+    /// it.
     ///
     /// # Errors
     ///
-    /// If there is nothing to measure.
+    /// If the search is out of its ranges, or there is nothing to measure.
     pub fn measure(
         &self,
-        metrics: &[Metric],
+        models: &[Seq2Seq<AnyCell>],
         groups: &[Group],
-        outputs: &[Vec<Written>],
+        search: Search,
+        metrics: &[Metric],
         scores: Scores,
-    ) -> anyhow::Result<Scores> {
-        let outputs = outputs.iter().map(|written| written[0].text.clone());
-        let outputs: Vec<String> = outputs.collect();
+    ) -> anyhow::Result<(Vec<Vec<Written>>, Scores)> {
+        let sources = groups.iter().zip(0..).map(|(group, n)| (n, group.source.as_str()));
+        let written = self.write(models, &sources.collect::<Vec<_>>(), search)?;
+        let outputs: Vec<String> = written.iter().map(|outputs| outputs[0].text.clone()).collect();
         let normalize = |text: &String| self.tokenizers.target().normalize(text);
         let references = groups.iter().map(|group| group.targets.iter().map(normalize).collect());
         let references: Vec<Vec<String>> = references.collect();
-        metrics.iter().try_fold(scores, |scores, metric| {
-            Ok(scores.with(metric.name(), metric.measure(&outputs, &references)?))
-        })
+        let scores = metrics.iter().try_fold(scores, |scores, metric| {
+            Ok::<_, anyhow::Error>(
+                scores.with(metric.name(), metric.measure(&outputs, &references)?),
+            )
+        })?;
+        Ok((written, scores))
     }
 
     /// The tokens of a source as they are shown, `</s>` included.

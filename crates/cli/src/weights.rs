@@ -124,15 +124,17 @@ pub enum WeightsError {
     },
 }
 
+/// The first few of `names`, and how many more there are.
+pub(crate) fn listed(names: &[String]) -> String {
+    const MOST: usize = 5;
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        count if count > MOST => format!("{} and {} more", shown.join(", "), count - MOST),
+        _ => shown.join(", "),
+    }
+}
+
 fn mismatch(missing: &[String], unknown: &[String]) -> String {
-    let listed = |names: &[String]| {
-        const MOST: usize = 5;
-        let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
-        match names.len() {
-            count if count > MOST => format!("{} and {} more", shown.join(", "), count - MOST),
-            _ => shown.join(", "),
-        }
-    };
     let mut parts = Vec::new();
     if !missing.is_empty() {
         parts.push(format!("the model has {}, the file has not", listed(missing)));

@@ -3,8 +3,8 @@
 use burn::{nn::DropoutConfig, prelude::*};
 use recurrent_attention::AttentionConfig;
 use recurrent_cells::{AnyCell, CellKind, Stack};
+use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::{
     BahdanauDecoder, Bridge, BridgeKind, Context, CrossEntropy, Decoder, EmbeddingConfig, Encoder,
@@ -136,36 +136,12 @@ impl Default for DecoderConfig {
     }
 }
 
-/// A value of a config that cannot be.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{field}` must be {range}, got {value}")]
-pub struct OutOfRange {
-    /// The field, with the names of what it is in.
-    pub field: String,
-    /// What it may be.
-    pub range: String,
-    /// What it is.
-    pub value: String,
-}
-
-impl OutOfRange {
-    /// An error about a field.
-    pub fn new(
-        field: impl Into<String>,
-        range: impl Into<String>,
-        value: impl std::fmt::Display,
-    ) -> Self {
-        Self { field: field.into(), range: range.into(), value: value.to_string() }
-    }
-}
-
 pub(crate) fn at_least_one(field: &str, value: usize) -> Result<(), OutOfRange> {
-    if value == 0 { Err(OutOfRange::new(field, "at least 1", value)) } else { Ok(()) }
+    OutOfRange::check(field, value, |&value| value > 0, "at least 1")
 }
 
 pub(crate) fn share(field: &str, value: f64) -> Result<(), OutOfRange> {
-    let fits = (0.0..1.0).contains(&value);
-    if fits { Ok(()) } else { Err(OutOfRange::new(field, "in [0, 1)", value)) }
+    OutOfRange::check(field, value, |value| (0.0..1.0).contains(value), "in [0, 1)")
 }
 
 impl EncoderConfig {
@@ -198,7 +174,7 @@ impl EncoderConfig {
 pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
     match cell {
         CellKind::Leaky { longest } if !(longest.is_finite() && *longest > 1.0) => {
-            Err(OutOfRange::new("cell.leaky.longest", "above 1", longest))
+            Err(OutOfRange::new("cell.leaky.longest", longest, "above 1"))
         }
         CellKind::Skip { delays } => {
             let mut sorted = delays.clone();
@@ -206,7 +182,7 @@ pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
             sorted.dedup();
             let fits = !delays.is_empty() && sorted.len() == delays.len() && sorted[0] > 0;
             let range = "a list of different delays of at least 1";
-            let wrong = || OutOfRange::new("cell.skip.delays", range, format!("{delays:?}"));
+            let wrong = || OutOfRange::new("cell.skip.delays", format!("{delays:?}"), range);
             if fits { Ok(()) } else { Err(wrong()) }
         }
         _ => Ok(()),
@@ -234,11 +210,11 @@ impl Seq2SeqConfig {
         let shares = matches!(self.tie, Tie::Embeddings | Tie::All);
         if shares && v_source != v_target {
             let range = "none or output where source and target have tokens of their own";
-            return Err(OutOfRange::new("tie", range, format!("{:?}", self.tie)));
+            return Err(OutOfRange::new("tie", format!("{:?}", self.tie), range));
         }
         if matches!(self.tie, Tie::Output | Tie::All) && self.d_readout() != self.d_embedding {
             let range = format!("d_embedding = {} for a tied output", self.d_embedding);
-            return Err(OutOfRange::new("decoder.kind.d_readout", range, self.d_readout()));
+            return Err(OutOfRange::new("decoder.kind.d_readout", self.d_readout(), range));
         }
         Ok(())
     }
@@ -257,7 +233,7 @@ impl Seq2SeqConfig {
                 ("teacher.inverse_sigmoid.k", "at least 1", k, k >= 1.0)
             }
         };
-        if fits { Ok(()) } else { Err(OutOfRange::new(field, range, value)) }
+        if fits { Ok(()) } else { Err(OutOfRange::new(field, value, range)) }
     }
 
     fn validate_bridge(&self) -> Result<(), OutOfRange> {
@@ -273,7 +249,7 @@ impl Seq2SeqConfig {
         };
         let name = format!("{:?}", self.bridge).to_lowercase();
         let range = || format!("zero or dense; {name} only {needs}");
-        if fits { Ok(()) } else { Err(OutOfRange::new("bridge", range(), &name)) }
+        if fits { Ok(()) } else { Err(OutOfRange::new("bridge", &name, range())) }
     }
 
     fn validate_decoder(&self) -> Result<(), OutOfRange> {
@@ -296,7 +272,7 @@ impl Seq2SeqConfig {
                     self.d_memory(),
                     self.decoder.d_hidden
                 );
-                Err(OutOfRange::new("decoder.kind.attention", range, "dot"))
+                Err(OutOfRange::new("decoder.kind.attention", "dot", range))
             }
             AttentionConfig::Dot | AttentionConfig::General | AttentionConfig::Scaled => Ok(()),
         }

@@ -131,12 +131,12 @@ impl LanguageModelConfig {
         if self.output == OutputWeights::Embedding && self.d_hidden != self.d_embedding {
             let range =
                 format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
-            return Err(OutOfRange::new("d_hidden", range, self.d_hidden));
+            return Err(OutOfRange::new("d_hidden", self.d_hidden, range));
         }
         let specials = SPECIALS.len();
         if vocabulary < specials {
             let range = format!("at least {specials}, the special tokens");
-            return Err(OutOfRange::new("vocabulary", range, vocabulary));
+            return Err(OutOfRange::new("vocabulary", vocabulary, range));
         }
         Ok(())
     }

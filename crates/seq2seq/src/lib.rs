@@ -18,7 +18,7 @@ mod tagging;
 mod teacher;
 
 pub use bridge::{Bridge, BridgeKind, BridgeLayer};
-pub use config::{DecoderConfig, DecoderKind, EncoderConfig, OutOfRange, Seq2SeqConfig, Tie};
+pub use config::{DecoderConfig, DecoderKind, EncoderConfig, Seq2SeqConfig, Tie};
 pub use decoder::{
     BahdanauDecoder, Context, Decoded, Decoder, DecoderState, Feeding, LuongDecoder, Readout,
     Source, Stepped, ThoughtDecoder,
@@ -38,6 +38,9 @@ pub use sequence_head::{Input, InputConfig, SequenceHead};
 pub use sequences::{Sequences, Series};
 pub use tagging::{TaggedBatch, Tagger, TaggerConfig};
 pub use teacher::Teacher;
+
+// This appears in the signatures above.
+pub use recurrent_training::OutOfRange;
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,9 @@ impl SequenceHead<AnyCell> {
             }
             InputConfig::Series => (Input::Series(size), size),
         };
-        let small = Initializer::Uniform { min: -0.1, max: 0.1 };
+        // So small that all answers are about as likely at the start, however wide the layers are.
+        let width = 0.5 / (encoder.d_output() as f64).sqrt();
+        let small = Initializer::Uniform { min: -width, max: width };
         let weight = small.init([encoder.d_output(), outputs], device).into_value().detach();
         let bias = Param::from_tensor(Tensor::zeros([outputs], device));
         Self {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Monitor, OptimizerConfig, Schedule, TrainError, name_or_table, optimizer::positive};
+use crate::{Monitor, OptimizerConfig, OutOfRange, Schedule, name_or_table, optimizer::positive};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,8 +64,8 @@ impl TrainConfig {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Config`] for the first that is not.
-    pub fn validate(&self) -> Result<(), TrainError> {
+    /// For the first that is not.
+    pub fn validate(&self) -> Result<(), OutOfRange> {
         positive("epochs", self.epochs as f64)?;
         self.optimizer.validate()?;
         positive("learning_rate", self.learning_rate)?;

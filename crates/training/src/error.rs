@@ -8,19 +8,14 @@ use std::{
 
 use thiserror::Error;
 
+use crate::OutOfRange;
+
 /// Why a training cannot start, or had to stop. Checkpoints that were complete before stay.
 #[derive(Debug, Error)]
 pub enum TrainError {
     /// A field of the configuration is out of its range.
-    #[error("`{field}` must be {range}, got {value}")]
-    Config {
-        /// The field, as in the configuration file.
-        field: &'static str,
-        /// What was given.
-        value: String,
-        /// What is allowed.
-        range: &'static str,
-    },
+    #[error(transparent)]
+    Config(#[from] OutOfRange),
     /// The model's parameters are not on an autodiff device, so there would be no gradients.
     #[error("the model is not on a device with autodiff, or has no parameters")]
     NotTrainable,

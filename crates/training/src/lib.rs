@@ -35,6 +35,7 @@ mod learner;
 mod named;
 mod observer;
 mod optimizer;
+mod out_of_range;
 mod plain;
 mod prefetch;
 mod run;
@@ -56,6 +57,7 @@ pub use observer::{Event, Observer, Progress, Standing, StepReport};
 pub use optimizer::{
     AdadeltaConfig, Adagrad, Adam, AdamThenSgd, AdamW, Momentum, OptimizerConfig, RmsProp,
 };
+pub use out_of_range::OutOfRange;
 pub use schedule::{Decay, Position, Schedule, Warmup};
 pub use train::{Ended, Start, Trained, Training, Validate};
 pub use validation::{ValidationLoss, validation_loss};

@@ -22,7 +22,7 @@ use burn::optim::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainError, adadelta::Adadelta};
+use crate::{OutOfRange, adadelta::Adadelta};
 
 /// Which optimizer takes the steps, with its own numbers. In a file either a name, for the default
 /// numbers, or a table: `optimizer = "adam"` or `optimizer = { adam = { beta_2 = 0.98 } }`.
@@ -211,7 +211,7 @@ impl OptimizerConfig {
         }
     }
 
-    pub(crate) fn validate(&self) -> Result<(), TrainError> {
+    pub(crate) fn validate(&self) -> Result<(), OutOfRange> {
         match self {
             Self::Sgd {} => Ok(()),
             Self::Momentum(momentum) => part("optimizer.momentum.momentum", momentum.momentum),
@@ -252,18 +252,18 @@ impl Adam {
             .init()
     }
 
-    fn validate(&self) -> Result<(), TrainError> {
+    fn validate(&self) -> Result<(), OutOfRange> {
         part("optimizer.adam.beta_1", self.beta_1)?;
         part("optimizer.adam.beta_2", self.beta_2)?;
         positive("optimizer.adam.epsilon", self.epsilon)
     }
 }
 
-fn part(field: &'static str, value: f64) -> Result<(), TrainError> {
+fn part(field: &'static str, value: f64) -> Result<(), OutOfRange> {
     check(field, value, "from 0 to below 1", |x| (0.0..1.0).contains(&x))
 }
 
-pub(crate) fn positive(field: &'static str, value: f64) -> Result<(), TrainError> {
+pub(crate) fn positive(field: &'static str, value: f64) -> Result<(), OutOfRange> {
     check(field, value, "above 0 and finite", |x| x > 0.0)
 }
 
@@ -272,9 +272,9 @@ fn check(
     value: f64,
     range: &'static str,
     holds: impl Fn(f64) -> bool,
-) -> Result<(), TrainError> {
+) -> Result<(), OutOfRange> {
     match value.is_finite() && holds(value) {
         true => Ok(()),
-        false => Err(TrainError::Config { field, value: value.to_string(), range }),
+        false => Err(OutOfRange::new(field, value, range)),
     }
 }

@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{TrainError, name_or_table};
+use crate::{OutOfRange, name_or_table};
 
 /// What the learning rate is multiplied with: a warm-up times a decay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -129,18 +129,14 @@ impl Schedule {
         Some(patience)
     }
 
-    pub(crate) fn validate(&self) -> Result<(), TrainError> {
+    pub(crate) fn validate(&self) -> Result<(), OutOfRange> {
         let above = |field, value: usize| match value {
-            0 => Err(TrainError::Config { field, value: "0".to_string(), range: "above 0" }),
+            0 => Err(OutOfRange::new(field, value, "above 0")),
             _ => Ok(()),
         };
         let part = |field, value: f64| match value > 0.0 && value <= 1.0 {
             true => Ok(()),
-            false => Err(TrainError::Config {
-                field,
-                value: value.to_string(),
-                range: "above 0 and at most 1",
-            }),
+            false => Err(OutOfRange::new(field, value, "above 0 and at most 1")),
         };
         match self.warmup {
             Warmup::None => {}

@@ -6,7 +6,8 @@ use burn::{
     tensor::DType,
 };
 use recurrent_testkit::{
-    assert_close, assert_same_bits, check_gradients, check_input_gradient, fill, in_f64, random,
+    assert_close, assert_same_bits, check_gradients, check_input_gradient, fill, in_f64, moved,
+    random,
 };
 
 use crate::*;
@@ -306,18 +307,7 @@ fn selected_memories() {
 fn check_backend(device: &Device) {
     for kind in KINDS {
         let run = |device: &Device, dtype| {
-            struct Cast(DType);
-            impl ModuleMapper for Cast {
-                fn map_float<const D: usize>(&mut self, p: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                    let (id, value, mapper) = p.consume();
-                    let data = value.into_data();
-                    let numbers: Vec<f64> = data.iter::<f64>().collect();
-                    let data = TensorData::new(numbers, data.shape().clone());
-                    let value = Tensor::from_data(data, (&Device::flex(), self.0));
-                    Param::from_mapped_value(id, value, mapper)
-                }
-            }
-            let attention = attention(kind, &Device::flex()).map(&mut Cast(dtype)).fork(device);
+            let attention = moved(attention(kind, &Device::flex()), dtype, device);
             let values = random([3, 6, 4], 2, dtype, device);
             let queries = random([3, 2, 4], 1, dtype, device);
             let memory = attention.memory(values, Some(padding([6, 3, 1], device)));

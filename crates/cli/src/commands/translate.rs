@@ -1,7 +1,7 @@
 //! `recurrent translate`: lines of text in, what a model makes of them out.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
@@ -24,8 +24,11 @@ use crate::{
     text_to_text::{TextToText, Written},
 };
 
-/// Lines that are read before any of them is written, where nobody waits for each.
+/// The most lines that are read before any of them is written.
 const LINES: usize = 256;
+
+/// Bytes that are read at once.
+const BYTES: usize = 1 << 16;
 
 /// The most cells of a picture of attention: more, and no program shows it.
 const CELLS: usize = 100_000;
@@ -60,9 +63,7 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
         }
         make_folder(folder)?;
     }
-    let stdin = io::stdin().lock();
-    let at_once = if io::stdin().is_terminal() { 1 } else { LINES };
-    translator.all(stdin, at_once, out)
+    translator.all(BufReader::with_capacity(BYTES, io::stdin().lock()), out)
 }
 
 fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
@@ -96,14 +97,9 @@ struct Translator<'a> {
 }
 
 impl Translator<'_> {
-    fn all(
-        &mut self,
-        mut input: impl BufRead,
-        at_once: usize,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
+    fn all(&mut self, mut input: BufReader<impl Read>, out: &mut dyn Write) -> anyhow::Result<()> {
         loop {
-            let lines = self.read(&mut input, at_once)?;
+            let lines = self.read(&mut input)?;
             if lines.is_empty() {
                 return Ok(());
             }
@@ -113,10 +109,11 @@ impl Translator<'_> {
         }
     }
 
-    /// The next lines, at most `most`.
-    fn read(&self, input: &mut impl BufRead, most: usize) -> anyhow::Result<Vec<String>> {
+    /// The next line, and those behind it that are there already: whoever waits for an answer before
+    /// the next line gets it.
+    fn read(&self, input: &mut BufReader<impl Read>) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
-        while lines.len() < most {
+        while lines.is_empty() || lines.len() < LINES && input.buffer().contains(&b'\n') {
             let mut line = Vec::new();
             if input.read_until(b'\n', &mut line).context("standard input")? == 0 {
                 break;
@@ -154,9 +151,10 @@ impl Translator<'_> {
     fn write(&self, lines: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
         // There is nothing to say about an empty line, so it stays one.
         let full: Vec<usize> = (0..lines.len()).filter(|n| !lines[*n].trim().is_empty()).collect();
-        let sources: Vec<&str> = full.iter().map(|n| lines[*n].as_str()).collect();
+        let source = |n: &usize| (self.lines + *n as u64, lines[*n].as_str());
+        let sources: Vec<(u64, &str)> = full.iter().map(source).collect();
         let mut written = vec![Vec::new(); lines.len()];
-        let found = self.texts.write(&self.models, &sources, self.search.clone(), self.lines)?;
+        let found = self.texts.write(&self.models, &sources, self.search.clone())?;
         for (n, outputs) in full.into_iter().zip(found) {
             written[n] = outputs;
         }

@@ -9,6 +9,7 @@ mod set;
 
 use std::{fs, io, path::Path};
 
+use recurrent_training::OutOfRange;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use toml::de::{DeTable, Deserializer};
@@ -67,49 +68,6 @@ pub trait Validate {
     fn validate(&self) -> Result<(), OutOfRange>;
 }
 
-/// A value that is not in its range.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{field}` must be {range}, got {value}")]
-pub struct OutOfRange {
-    /// The path of its key, `training.clip_norm`.
-    pub field: String,
-    /// The value.
-    pub value: String,
-    /// Where it should be: "above 0", "from 0 to 1".
-    pub range: String,
-}
-
-impl OutOfRange {
-    /// `value` of `field` is not in `range`.
-    pub fn new(field: impl Into<String>, value: impl ToString, range: impl Into<String>) -> Self {
-        Self { field: field.into(), value: value.to_string(), range: range.into() }
-    }
-
-    /// The error unless the value is as it should be: `check("rate", rate, |&x| x > 0.0, "above 0")`.
-    ///
-    /// # Errors
-    ///
-    /// If `holds` says no.
-    pub fn check<T: ToString>(
-        field: &str,
-        value: T,
-        holds: impl FnOnce(&T) -> bool,
-        range: &str,
-    ) -> Result<(), Self> {
-        match holds(&value) {
-            true => Ok(()),
-            false => Err(Self::new(field, value, range)),
-        }
-    }
-
-    /// The same in settings that lie under a key of others: `inside` becomes `outside.inside`.
-    #[must_use]
-    pub fn under(mut self, key: &str) -> Self {
-        self.field = format!("{key}.{}", self.field);
-        self
-    }
-}
-
 /// Why settings cannot be used. Lines count from 1.
 #[derive(Debug, Error)]
 pub enum SettingsError {
@@ -164,13 +122,6 @@ pub enum SettingsError {
 impl From<OutOfRange> for SettingsError {
     fn from(error: OutOfRange) -> Self {
         Self::Range { at: None, error }
-    }
-}
-
-impl SettingsError {
-    /// A value of settings that is not in its range.
-    pub fn range(field: impl Into<String>, value: impl ToString, range: impl Into<String>) -> Self {
-        OutOfRange::new(field, value, range).into()
     }
 }
 

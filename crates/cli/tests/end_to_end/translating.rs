@@ -1,6 +1,9 @@
 //! What `translate` makes of lines.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+};
 
 use rstest::rstest;
 use serde_json::Value;
@@ -22,6 +25,25 @@ fn each_line_is_answered_by_one() {
     assert!(!lines[0].is_empty() && !lines[2].is_empty() && !lines[4].is_empty(), "{out}");
     assert_eq!(translate(&[], ""), "");
     assert_eq!(translate(&[], "ab\r\n"), translate(&[], "ab\n"));
+}
+
+/// Whoever waits for an answer before the next line gets it, and what is drawn for a line is the same
+/// as where all lines are there at once.
+#[test]
+fn a_line_is_answered_before_the_next() {
+    let drawn = ["translate", "gru", "--sample", "--seed", "7"];
+    let lines = ["ab", "", "fed", "cab"];
+    let mut child = MODELS.talk(&drawn);
+    let (mut to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut answers = BufReader::new(from).lines();
+    let mut talked = String::new();
+    for line in lines {
+        writeln!(to, "{line}").unwrap();
+        talked += &format!("{}\n", answers.next().unwrap().unwrap());
+    }
+    drop(to);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(talked, MODELS.run(&drawn, &lines.map(|line| format!("{line}\n")).concat()).done());
 }
 
 /// More lines than are read at once; each is translated as if it were alone.

@@ -242,6 +242,13 @@ pub(crate) struct Models {
 }
 
 impl Models {
+    /// A program that is being talked to.
+    pub(crate) fn talk(&self, arguments: &[&str]) -> Child {
+        let mut command = program(&self.folder, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
     pub(crate) fn run(&self, arguments: &[&str], input: &str) -> Said {
         run_in(&self.folder, arguments, input)
     }

@@ -6,7 +6,10 @@ mod laws;
 mod learning;
 mod scheduled_sampling;
 
-use burn::{prelude::*, tensor::DType};
+use burn::{
+    prelude::*,
+    tensor::{DType, activation::log_softmax},
+};
 use recurrent_attention::AttentionConfig;
 use recurrent_cells::{AnyCell, CellKind};
 use recurrent_testkit::drawn;
@@ -98,4 +101,14 @@ fn batch() -> PairBatch {
 
 pub(crate) fn moment() -> recurrent_training::Moment {
     recurrent_training::Moment { seed: 1, epoch: 1, step: 0 }
+}
+
+/// Fails unless the last dimension of `logits` is close to even: `−log p`, averaged over everything
+/// that could come next and not over what did, is `ln V` where all is as likely, and above it
+/// elsewhere. So it does not depend on which tokens a batch has.
+pub(crate) fn assert_knows_nothing<const D: usize>(name: &str, logits: Tensor<D>) {
+    let uniform = (logits.dims()[D - 1] as f64).ln();
+    let log_p = log_softmax(logits.cast(DType::F64), D - 1);
+    let nll = -log_p.mean().into_scalar::<f64>();
+    assert!(nll >= uniform - 1e-6 && nll < 1.05 * uniform, "{name}: {nll} for {uniform}");
 }
