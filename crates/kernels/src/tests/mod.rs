@@ -416,15 +416,35 @@ fn gradients_of_strided_operands() {
     }
 }
 
-/// the number of threads does not change a bit. The sizes are such that products are split.
+/// So many rows, and so wide, that the rows are split over threads.
+fn many_rows(kind: Kind) -> Problem {
+    let lengths: Vec<usize> = (0..150).map(|row| row % 4).collect();
+    Problem::new(kind, &lengths, 3, 130)
+}
+
+/// A batch whose rows are split is the same batch.
+#[test]
+fn rows_that_are_split_are_the_same_rows() {
+    for kind in KINDS {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let device = Device::flex().autodiff();
+            many_rows(kind).toward(direction).check(&device, DType::F64, 1e-10);
+        }
+    }
+}
+
+/// the number of threads does not change a bit, neither where products are split nor where rows
+/// are. Outside a pool of its own a product is split over all threads there are, inside it is not.
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let device = Device::flex().autodiff();
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    for problem in KINDS.map(|kind| Problem::new(kind, &[12; 64], 12, 224)) {
+    let problems = |kind| [Problem::new(kind, &[12; 64], 12, 224), many_rows(kind)];
+    for problem in KINDS.into_iter().flat_map(problems) {
         let run = || problem.run(fused, problem.operands(DType::F32, &device), ALL, EVERYTHING);
-        let (one, three) = (pool(1).install(run), pool(3).install(run));
-        assert_records_close(&three, &one, 0.0, &problem);
+        let one = pool(1).install(run);
+        assert_records_close(&pool(3).install(run), &one, 0.0, &problem);
+        assert_records_close(&run(), &one, 0.0, &problem);
     }
 }
 
