@@ -1,288 +1,307 @@
-//! The equations are those of [`gru_sequence`](crate::gru_sequence).
+//! The equations are those of [`gru_sequence`](crate::gru_sequence), a register of units at a time.
 
-use std::ops::Range;
-
-use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Flex, tensor::FloatTensor};
+use pulp::{Simd, WithSimd};
 
 use super::{
-    Elements, Real, Sizes, neighbours,
-    product::{Matrix, Target, add_product},
-    rows, tensor,
+    Elements, Real, Sizes, finished,
+    panels::{Order, Panels},
+    product::{self, Starts},
+    rows::{self, Share, Steps},
+    simd::{Isa, Lanes, lanes},
+    tensor,
+    threads::Shared,
+    tile,
 };
 use crate::{
+    Step,
     gru::{Reset, Update},
     ops::Course,
 };
 
 /// How much of the old state the update gate keeps.
-fn kept<F: Real>(update: Update, z: F) -> F {
+#[inline(always)]
+fn kept<S: Simd, F: Real>(update: Update, z: Lanes<S, F>) -> Lanes<S, F> {
     match update {
         Update::Keeps => z,
-        Update::Writes => F::one() - z,
+        Update::Writes => z.complement(),
     }
 }
 
-/// Fills every row of `[B, width]` with the same biases.
-fn fill_rows<F: Real>(rows: &mut [F], bias: &[F]) {
-    rows.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
-}
-
+/// The states, and the activated gates for the backward pass if they are saved.
 pub(super) fn forward<F: Real>(
     x: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,
     b_h: &FloatTensor<Flex>,
     h0: &FloatTensor<Flex>,
-    reset: Reset,
-    update: Update,
+    (reset, update): (Reset, Update),
     course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
-    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
-    let parts = rows::parts(course.lengths.batch(), hidden, width);
-    if parts.len() == 1 {
-        return forward_rows::<F>(x, w_h, b_h, h0, reset, update, course);
-    }
-    let run = |part: &Range<usize>| {
-        let (x, h0) = (rows::of(x, 1, part), rows::of(h0, 0, part));
-        forward_rows::<F>(&x, w_h, b_h, &h0, reset, update, &rows::course(course, part))
-    };
-    let (states, activated) = rows::each(&parts, run).into_iter().unzip();
-    (rows::joined(states, 1), rows::joined(activated, 1))
-}
-
-fn forward_rows<F: Real>(
-    x: &FloatTensor<Flex>,
-    w_h: &FloatTensor<Flex>,
-    b_h: &FloatTensor<Flex>,
-    h0: &FloatTensor<Flex>,
-    reset: Reset,
-    update: Update,
-    course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+    save: bool,
+) -> (FloatTensor<Flex>, Option<FloatTensor<Flex>>) {
+    let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
-    let (x, w_h) = (Elements::<F>::of(x), Elements::<F>::of(w_h));
-    let (b_h, h0) = (Elements::<F>::of(b_h), Elements::<F>::of(h0));
-    let w_h = Matrix::new(w_h.get(), hidden, 3 * hidden);
+    let (x, b_h, h0) = (Elements::<F>::of(x), Elements::<F>::of(b_h), Elements::<F>::of(h0));
+    let count = match reset {
+        Reset::AfterProduct => 3,
+        Reset::BeforeProduct => 2,
+    };
+    let w_gates = Panels::of(w_h, false, Order::Blocks { count, of: 3 }, isa);
+    let w_n = match reset {
+        Reset::AfterProduct => None,
+        Reset::BeforeProduct => Some(Panels::of(w_h, false, Order::LastBlock { of: 3 }, isa)),
+    };
 
-    let mut activated = vec![F::zero(); 4 * steps * sizes.state()];
-    let mut states = vec![F::zero(); (steps + 1) * sizes.state()];
-    states[sizes.range(course.direction.first(steps), 1)].copy_from_slice(h0.get());
-    let mut from_h = vec![F::zero(); 3 * sizes.state()];
-    let mut reset_h = vec![F::zero(); sizes.state()];
-
-    for step in course.direction.steps(steps) {
-        let saved = &mut activated[sizes.range(step.t, 4)];
-        let x_t = &x.get()[sizes.range(step.t, 3)];
-        let (h, h_new) = neighbours(&mut states, sizes, step.before, step.after);
-        let h_matrix = Matrix::new(h, batch, hidden);
-        let running = |row: usize| step.t < course.lengths.as_slice()[row];
-
-        // The product for r and z, and for n where the reset gate acts on it.
-        fill_rows(&mut from_h, b_h.get());
-        let target = Target::new(&mut from_h, 3 * hidden);
-        match reset {
-            Reset::AfterProduct => add_product(target, h_matrix, w_h),
-            Reset::BeforeProduct => add_product(target, h_matrix, w_h.columns(0, 2 * hidden)),
-        }
-        for row in (0..batch).filter(|row| running(*row)) {
-            let (x_t, from_h) = (&x_t[3 * row * hidden..], &from_h[3 * row * hidden..]);
-            let saved = &mut saved[4 * row * hidden..4 * (row + 1) * hidden];
-            let sums = x_t[..2 * hidden].iter().zip(from_h);
-            for (gate, (x, h)) in saved.iter_mut().zip(sums) {
-                *gate = (*x + *h).sigmoid();
-            }
-            let own = row * hidden..(row + 1) * hidden;
-            let acted_on = saved.iter().zip(&h[own.clone()]);
-            for (reset, (r, h)) in reset_h[own].iter_mut().zip(acted_on) {
-                *reset = *r * *h;
-            }
-        }
-        if reset == Reset::BeforeProduct {
-            let reset_h = Matrix::new(&reset_h, batch, hidden);
-            let target = Target::new(&mut from_h, 3 * hidden).at_column(2 * hidden);
-            add_product(target, reset_h, w_h.columns(2 * hidden, hidden));
-        }
-        for row in 0..batch {
-            let own = row * hidden..(row + 1) * hidden;
-            if !running(row) {
-                h_new[own.clone()].copy_from_slice(&h[own]);
-                continue;
-            }
-            let (x_t, from_h) = (&x_t[3 * row * hidden..], &from_h[3 * row * hidden..]);
-            let saved = &mut saved[4 * row * hidden..4 * (row + 1) * hidden];
-            let (rz, n_acted) = saved.split_at_mut(2 * hidden);
-            let (n, acted) = n_acted.split_at_mut(hidden);
-            let (r, z) = rz.split_at(hidden);
-            let (x_n, h_n) = (&x_t[2 * hidden..3 * hidden], &from_h[2 * hidden..3 * hidden]);
-            match reset {
-                Reset::AfterProduct => {
-                    acted.copy_from_slice(h_n);
-                    for (n, ((x, h), r)) in n.iter_mut().zip(x_n.iter().zip(h_n).zip(r)) {
-                        *n = (*x + *r * *h).squashed();
-                    }
-                }
-                Reset::BeforeProduct => {
-                    acted.copy_from_slice(&reset_h[own.clone()]);
-                    for (n, (x, h)) in n.iter_mut().zip(x_n.iter().zip(h_n)) {
-                        *n = (*x + *h).squashed();
-                    }
-                }
-            }
-            let (h, h_new) = (&h[own.clone()], &mut h_new[own]);
-            for (h_new, ((n, z), h)) in h_new.iter_mut().zip(n.iter().zip(z).zip(h)) {
-                let keep = kept(update, *z);
-                *h_new = (F::one() - keep) * *n + keep * *h;
-            }
-        }
-    }
-    (tensor(states, &[steps + 1, batch, hidden]), tensor(activated, &[steps, batch, 4 * hidden]))
+    let mut states = Vec::with_capacity((steps + 1) * sizes.state());
+    let gates = if save { 4 * steps * sizes.state() } else { 4 * sizes.state() };
+    let mut activated = Vec::with_capacity(gates);
+    let pass = Forward {
+        reset,
+        update,
+        course,
+        sizes,
+        x: x.get(),
+        b_h: b_h.get(),
+        h0: h0.get(),
+        w_gates: &w_gates,
+        w_n: w_n.as_deref(),
+        states: Shared::unwritten(&mut states),
+        activated: Shared::unwritten(&mut activated),
+        save,
+    };
+    let work = 3 * steps * hidden * hidden;
+    rows::each_share(course, work, |share| isa.run(ForwardShare(&pass, share)));
+    // Every row is in one share, and a share writes all steps of its rows.
+    let states = tensor(finished(states, (steps + 1) * sizes.state()), &[steps + 1, batch, hidden]);
+    let activated = save.then(|| tensor(finished(activated, gates), &[steps, batch, 4 * hidden]));
+    (states, activated)
 }
 
-/// The gradients of one step of one sequence, before the products with the weights.
-struct Gradients<'a, F> {
-    /// `[3H]`, of `r`, `z`, `n` before their activations.
-    x: &'a mut [F],
-    /// `[H]`, of what the product for `n` gives.
-    product_n: &'a mut [F],
-}
-
-/// `z` and `n` need only the gradient of the new state.
-fn backward_z_n<F: Real>(
-    saved: &[F],
-    h: &[F],
-    dh: &mut [F],
+struct Forward<'a, F> {
+    reset: Reset,
     update: Update,
-    gradients: &mut Gradients<'_, F>,
-) {
-    let hidden = h.len();
-    for k in 0..hidden {
-        let (z, n) = (saved[hidden + k], saved[2 * hidden + k]);
-        let keep = kept(update, z);
-        let d_keep = dh[k] * (h[k] - n);
-        let dz = match update {
-            Update::Keeps => d_keep,
-            Update::Writes => -d_keep,
-        };
-        gradients.x[hidden + k] = dz * z.through_sigmoid();
-        gradients.x[2 * hidden + k] = dh[k] * (F::one() - keep) * n.through_tanh();
-        dh[k] = dh[k] * keep;
+    course: &'a Course,
+    sizes: Sizes,
+    x: &'a [F],
+    b_h: &'a [F],
+    h0: &'a [F],
+    /// For all gates, or for `r` and `z` where `n` needs `r` first.
+    w_gates: &'a Panels<F>,
+    w_n: Option<&'a Panels<F>>,
+    states: Shared<F>,
+    /// `r`, `z`, `n` and what the reset gate acted on: of all steps if they are saved, else of one.
+    activated: Shared<F>,
+    save: bool,
+}
+
+/// The forward pass of some rows.
+struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share);
+
+impl<F: Real> WithSimd for ForwardShare<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(pass, share) = self;
+        let Sizes { steps, hidden, .. } = pass.sizes;
+        let first = pass.course.direction.first(steps);
+        for row in &share.rows {
+            // SAFETY: a share's rows are its own, here and below.
+            let h = unsafe { pass.states.slice_mut(pass.sizes.at(first, *row), hidden) };
+            h.copy_from_slice(&pass.h0[row * hidden..(row + 1) * hidden]);
+        }
+        for step in pass.course.direction.steps(steps) {
+            let (running, resting) = share.at(step.t);
+            for n in 0..pass.w_gates.count() {
+                pass.gates(simd, step, n, running);
+            }
+            if let Some(w_n) = pass.w_n {
+                for n in 0..w_n.count() {
+                    pass.candidate(simd, step, (w_n, n), running);
+                }
+            }
+            for row in resting {
+                let from = |n| pass.sizes.at(n, *row);
+                // SAFETY: the state before the step is written, the one after it is not yet.
+                unsafe {
+                    let h = pass.states.slice(from(step.before), hidden);
+                    pass.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
+                    pass.activated.slice_mut(pass.at(step.t, *row), 4 * hidden).fill(F::zero());
+                }
+            }
+        }
     }
 }
+
+impl<F: Real> Forward<'_, F> {
+    /// Where the activated gates of a row start.
+    #[inline(always)]
+    fn at(&self, t: usize, row: usize) -> usize {
+        self.sizes.row(if self.save { t } else { 0 }, row) * 4 * self.sizes.hidden
+    }
+
+    /// Some units of all gates, or of `r` and `z` and what they need to go on.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn gates<S: Simd>(&self, simd: S, step: Step, n: usize, running: &[usize]) {
+        let hidden = self.sizes.hidden;
+        let (panel, units) = (self.w_gates.get(n), self.w_gates.columns(n));
+        let count = units.len();
+        let bias = |block: usize| Lanes::load(simd, &self.b_h[block * hidden..][units.clone()]);
+        let (b_r, b_z, b_n) = (bias(0), bias(1), bias(2));
+        for piece in tile::pieces::<S>(running.len(), panel.width) {
+            let rows = &running[piece];
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: the states before the step are written and are read by this share alone; each
+            // row has as many elements as the panel has rows.
+            unsafe {
+                let h = rows::states(self.states, self.sizes, step.before, rows);
+                tile::multiply(simd, h, panel, &mut sums);
+            }
+            for (row, sums) in rows.iter().zip(&sums) {
+                let x = &self.x[self.sizes.row(step.t, *row) * 3 * hidden..][..3 * hidden];
+                let x_of = |block: usize| Lanes::load(simd, &x[block * hidden..][units.clone()]);
+                let r = (x_of(0) + Lanes::new(simd, sums[0]) + b_r).sigmoid();
+                let z = (x_of(1) + Lanes::new(simd, sums[1]) + b_z).sigmoid();
+                let at = self.at(step.t, *row) + units.start;
+                // SAFETY: these units of this row are this share's own.
+                unsafe {
+                    let before = self.sizes.at(step.before, *row) + units.start;
+                    let h = Lanes::load(simd, self.states.slice(before, count));
+                    let to = |block: usize| self.activated.slice_mut(at + block * hidden, count);
+                    match self.reset {
+                        Reset::AfterProduct => {
+                            let acted = Lanes::new(simd, sums[2]) + b_n;
+                            let n = (x_of(2) + r * acted).tanh();
+                            let keep = kept(self.update, z);
+                            let after = self.sizes.at(step.after, *row) + units.start;
+                            let h_new = keep.complement() * n + keep * h;
+                            h_new.store(self.states.slice_mut(after, count));
+                            if self.save {
+                                r.store(to(0));
+                                z.store(to(1));
+                                n.store(to(2));
+                                acted.store(to(3));
+                            }
+                        }
+                        Reset::BeforeProduct => {
+                            r.store(to(0));
+                            z.store(to(1));
+                            (r * h).store(to(3));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Some units of `n` and of the new state, where the reset gate acts before the product.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn candidate<S: Simd>(
+        &self,
+        simd: S,
+        step: Step,
+        (w_n, n): (&Panels<F>, usize),
+        running: &[usize],
+    ) {
+        let hidden = self.sizes.hidden;
+        let (panel, units) = (w_n.get(n), w_n.columns(n));
+        for piece in tile::pieces::<S>(running.len(), panel.width) {
+            let rows = &running[piece];
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: what the reset gate acted on has just been written, by this share; each row has
+            // as many elements as the panel has rows.
+            unsafe {
+                let acted = |row| self.at(step.t, row) + 3 * hidden;
+                let acted = rows::shared(self.activated, rows, hidden, acted);
+                tile::multiply(simd, acted, panel, &mut sums);
+            }
+            for (row, sums) in rows.iter().zip(&sums) {
+                let x = &self.x[self.sizes.row(step.t, *row) * 3 * hidden + 2 * hidden..][..hidden];
+                let mut unit = units.start;
+                for sum in sums.iter().take(panel.width) {
+                    let count = lanes::<S, F>().min(units.end - unit);
+                    let of = unit..unit + count;
+                    let at = self.at(step.t, *row) + unit;
+                    let b_n = Lanes::load(simd, &self.b_h[2 * hidden..][of.clone()]);
+                    let n = (Lanes::load(simd, &x[of]) + Lanes::new(simd, *sum) + b_n).tanh();
+                    // SAFETY: these units of this row are this share's own.
+                    unsafe {
+                        let z = Lanes::load(simd, self.activated.slice(at + hidden, count));
+                        let before = self.sizes.at(step.before, *row) + unit;
+                        let h = Lanes::load(simd, self.states.slice(before, count));
+                        let keep = kept(self.update, z);
+                        let after = self.sizes.at(step.after, *row) + unit;
+                        let h_new = keep.complement() * n + keep * h;
+                        h_new.store(self.states.slice_mut(after, count));
+                        n.store(self.activated.slice_mut(at + 2 * hidden, count));
+                    }
+                    unit += count;
+                }
+            }
+        }
+    }
+}
+
+/// By the gates before their activations, `w_h`, `b_h` and `h0`.
+type Gradients = (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>);
 
 pub(super) fn backward<F: Real>(
     grad: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,
     states: &FloatTensor<Flex>,
     activated: &FloatTensor<Flex>,
-    reset: Reset,
-    update: Update,
+    (reset, update): (Reset, Update),
     course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
-    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
-    let parts = rows::parts(course.lengths.batch(), hidden, width);
-    if parts.len() == 1 {
-        return backward_rows::<F>(grad, w_h, states, activated, reset, update, course);
-    }
-    let run = |part: &Range<usize>| {
-        let [grad, states, activated] =
-            [grad, states, activated].map(|tensor| rows::of(tensor, 1, part));
-        let course = rows::course(course, part);
-        backward_rows::<F>(&grad, w_h, &states, &activated, reset, update, &course)
-    };
-    let [mut dx, mut dw, mut db, mut dh] = [const { Vec::new() }; 4];
-    for part in rows::each(&parts, run) {
-        dx.push(part.0);
-        dw.push(part.1);
-        db.push(part.2);
-        dh.push(part.3);
-    }
-    (rows::joined(dx, 1), rows::summed(dw), rows::summed(db), rows::joined(dh, 0))
-}
-
-fn backward_rows<F: Real>(
-    grad: &FloatTensor<Flex>,
-    w_h: &FloatTensor<Flex>,
-    states: &FloatTensor<Flex>,
-    activated: &FloatTensor<Flex>,
-    reset: Reset,
-    update: Update,
-    course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
+) -> Gradients {
+    let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
-    let (grad, w_h) = (Elements::<F>::of(grad), Elements::<F>::of(w_h));
-    let (states, activated) = (Elements::<F>::of(states), Elements::<F>::of(activated));
-    let (states, activated) = (states.get(), activated.get());
-    let w_h = Matrix::new(w_h.get(), hidden, 3 * hidden);
-    let w_rz_t = w_h.columns(0, 2 * hidden).transposed();
-    let w_rz_t = Matrix::new(&w_rz_t, 2 * hidden, hidden);
-    let w_n_t = w_h.columns(2 * hidden, hidden).transposed();
-    let w_n_t = Matrix::new(&w_n_t, hidden, hidden);
+    let (grad, states) = (Elements::<F>::of(grad), Elements::<F>::of(states));
+    let activated = Elements::<F>::of(activated);
+    let w_h_t = Panels::of(w_h, true, Order::Columns, isa);
 
-    let mut dx = vec![F::zero(); 3 * steps * sizes.state()];
-    let mut d_product_n = vec![F::zero(); steps * sizes.state()];
-    let mut acted_on = vec![F::zero(); steps * sizes.state()];
+    let mut dx = Vec::with_capacity(3 * steps * sizes.state());
+    let mut d_product_n = Vec::with_capacity(steps * sizes.state());
     let mut dh = grad.get()[sizes.range(course.direction.last(steps), 1)].to_vec();
-    let mut d_reset_h = vec![F::zero(); sizes.state()];
-
-    for step in course.direction.steps(steps).rev() {
-        let h = &states[sizes.range(step.before, 1)];
-        let saved = &activated[sizes.range(step.t, 4)];
-        let dx_t = &mut dx[sizes.range(step.t, 3)];
-        let dn_t = &mut d_product_n[sizes.range(step.t, 1)];
-        let running = |row: usize| step.t < course.lengths.as_slice()[row];
-
-        for row in (0..batch).filter(|row| running(*row)) {
-            let own = row * hidden..(row + 1) * hidden;
-            let saved = &saved[4 * row * hidden..4 * (row + 1) * hidden];
-            let mut gradients = Gradients {
-                x: &mut dx_t[3 * row * hidden..3 * (row + 1) * hidden],
-                product_n: &mut dn_t[own.clone()],
-            };
-            backward_z_n(saved, &h[own.clone()], &mut dh[own], update, &mut gradients);
-            for k in 0..hidden {
-                let (r, dn) = (saved[k], gradients.x[2 * hidden + k]);
-                match reset {
-                    Reset::AfterProduct => {
-                        gradients.product_n[k] = dn * r;
-                        gradients.x[k] = dn * saved[3 * hidden + k] * r.through_sigmoid();
-                    }
-                    Reset::BeforeProduct => gradients.product_n[k] = dn,
-                }
-            }
-        }
-        let dn_matrix = Matrix::new(dn_t, batch, hidden);
-        match reset {
-            Reset::AfterProduct => {
-                add_product(Target::new(&mut dh, hidden), dn_matrix, w_n_t);
-            }
-            Reset::BeforeProduct => {
-                d_reset_h.fill(F::zero());
-                add_product(Target::new(&mut d_reset_h, hidden), dn_matrix, w_n_t);
-                for row in (0..batch).filter(|row| running(*row)) {
-                    for k in 0..hidden {
-                        let (n, saved) = (row * hidden + k, &saved[4 * row * hidden..]);
-                        let r = saved[k];
-                        dx_t[3 * row * hidden + k] = d_reset_h[n] * h[n] * r.through_sigmoid();
-                        dh[n] = dh[n] + d_reset_h[n] * r;
-                        acted_on[sizes.range(step.t, 1)][n] = saved[3 * hidden + k];
-                    }
-                }
-            }
-        }
-        let drz = Matrix::new(dx_t, batch, 3 * hidden).columns(0, 2 * hidden);
-        add_product(Target::new(&mut dh, hidden), drz, w_rz_t);
-        for (dh, grad) in dh.iter_mut().zip(&grad.get()[sizes.range(step.before, 1)]) {
-            *dh = *dh + *grad;
-        }
-    }
-
-    let before = &states[course.direction.inputs_from() * sizes.state()..];
-    let acted_on = match reset {
-        Reset::AfterProduct => before,
-        Reset::BeforeProduct => &acted_on,
+    let pass = Backward {
+        reset,
+        update,
+        course,
+        sizes,
+        grad: grad.get(),
+        states: states.get(),
+        activated: activated.get(),
+        w_h_t: &w_h_t,
+        dx: Shared::unwritten(&mut dx),
+        d_product_n: Shared::unwritten(&mut d_product_n),
+        dh: Shared::new(&mut dh),
     };
-    let (dw, db) = weight_gradients(sizes, before, acted_on, &dx, &d_product_n);
+    let work = 3 * steps * hidden * hidden;
+    rows::each_share(course, work, |share| isa.run(BackwardShare(&pass, share)));
+    // Every row is in one share, and a share writes all steps of its rows.
+    let dx = finished(dx, 3 * steps * sizes.state());
+    let d_product_n = finished(d_product_n, steps * sizes.state());
+
+    // `r` and `z` read the states, `n` reads what its product was made of.
+    let (h_starts, x_starts) = rows::starts_of_steps(course, hidden, 3 * hidden);
+    let n_starts: Vec<usize> = x_starts.iter().map(|start| start / 3).collect();
+    let acted_starts: Vec<usize> = n_starts.iter().map(|start| 4 * start + 3 * hidden).collect();
+    let h = Starts { elements: states.get(), starts: &h_starts };
+    let acted_on = match reset {
+        Reset::AfterProduct => h,
+        Reset::BeforeProduct => Starts { elements: activated.get(), starts: &acted_starts },
+    };
+    let mut dw = vec![F::zero(); 3 * hidden * hidden];
+    let mut db = vec![F::zero(); 3 * hidden];
+    let (db_gates, db_n) = db.split_at_mut(2 * hidden);
+    let drz = Starts { elements: &dx, starts: &x_starts };
+    let dn = Starts { elements: &d_product_n, starts: &n_starts };
+    product::outer(isa, (h, hidden), (drz, 2 * hidden), &mut dw, 3 * hidden, Some(db_gates));
+    let dw_n = &mut dw[2 * hidden..];
+    product::outer(isa, (acted_on, hidden), (dn, hidden), dw_n, 3 * hidden, Some(db_n));
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),
@@ -291,28 +310,135 @@ fn backward_rows<F: Real>(
     )
 }
 
-/// `dW_h` and `db_h` over all steps: `r` and `z` read the states, `n` reads what its product was
-/// made of.
-fn weight_gradients<F: Real>(
+struct Backward<'a, F> {
+    reset: Reset,
+    update: Update,
+    course: &'a Course,
     sizes: Sizes,
-    states: &[F],
-    acted_on: &[F],
-    dx: &[F],
-    d_product_n: &[F],
-) -> (Vec<F>, Vec<F>) {
-    let Sizes { steps, batch, hidden } = sizes;
-    let rows = steps * batch;
-    let transposed = |values| Matrix::new(values, rows, hidden).transpose();
-    let drz = Matrix::new(dx, rows, 3 * hidden).columns(0, 2 * hidden);
-    let dn = Matrix::new(d_product_n, rows, hidden);
-    let mut dw = vec![F::zero(); 3 * hidden * hidden];
-    add_product(Target::new(&mut dw, 3 * hidden), transposed(states), drz);
-    let columns_of_n = Target::new(&mut dw, 3 * hidden).at_column(2 * hidden);
-    add_product(columns_of_n, transposed(acted_on), dn);
-    let mut db = vec![F::zero(); 3 * hidden];
-    for (dx, dn) in dx.chunks_exact(3 * hidden).zip(d_product_n.chunks_exact(hidden)) {
-        let row = dx[..2 * hidden].iter().chain(dn);
-        db.iter_mut().zip(row).for_each(|(db, d)| *db = *db + *d);
+    grad: &'a [F],
+    states: &'a [F],
+    activated: &'a [F],
+    w_h_t: &'a Panels<F>,
+    /// Of `r`, `z`, `n` before their activations.
+    dx: Shared<F>,
+    /// Of what the product for `n` gives.
+    d_product_n: Shared<F>,
+    dh: Shared<F>,
+}
+
+/// The backward pass of some rows.
+struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share);
+
+impl<F: Real> WithSimd for BackwardShare<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(pass, share) = self;
+        let Sizes { steps, hidden, .. } = pass.sizes;
+        let gates = Steps { memory: pass.dx, width: 3 * hidden, sizes: pass.sizes };
+        let product_n = Steps { memory: pass.d_product_n, width: hidden, sizes: pass.sizes };
+        let (k_gates, k_n) = (0..2 * hidden, 2 * hidden..3 * hidden);
+        for step in pass.course.direction.steps(steps).rev() {
+            let (running, resting) = share.at(step.t);
+            for row in running {
+                pass.pointwise(simd, step, *row);
+            }
+            // SAFETY: what is multiplied has just been written; a share's rows are its own.
+            unsafe {
+                rows::times(
+                    simd,
+                    (product_n, step.t),
+                    running,
+                    pass.w_h_t,
+                    k_n.clone(),
+                    |row, at, sum| {
+                        let dh = &mut pass.dh.slice_mut(row * hidden, hidden)[at..];
+                        match pass.reset {
+                            Reset::AfterProduct => (Lanes::load(simd, dh) + sum).store(dh),
+                            Reset::BeforeProduct => {
+                                let h = &pass.states[pass.sizes.at(step.before, row)..][at..hidden];
+                                let r = &pass.activated[pass.sizes.row(step.t, row) * 4 * hidden..];
+                                let r = Lanes::load(simd, &r[at..hidden]);
+                                let h = Lanes::load(simd, h);
+                                let dr = pass.sizes.row(step.t, row) * 3 * hidden;
+                                let dr = &mut pass.dx.slice_mut(dr, hidden)[at..];
+                                (sum * h * r.through_sigmoid()).store(dr);
+                                (Lanes::load(simd, dh) + sum * r).store(dh);
+                            }
+                        }
+                    },
+                );
+                rows::times(
+                    simd,
+                    (gates, step.t),
+                    running,
+                    pass.w_h_t,
+                    k_gates.clone(),
+                    |row, at, sum| {
+                        let dh = &mut pass.dh.slice_mut(row * hidden, hidden)[at..];
+                        let grad = &pass.grad[pass.sizes.at(step.before, row)..][at..hidden];
+                        (Lanes::load(simd, dh) + sum + Lanes::load(simd, grad)).store(dh);
+                    },
+                );
+            }
+            for row in resting {
+                // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
+                unsafe {
+                    let own = pass.sizes.row(step.t, *row) * hidden;
+                    pass.dx.slice_mut(3 * own, 3 * hidden).fill(F::zero());
+                    pass.d_product_n.slice_mut(own, hidden).fill(F::zero());
+                    let dh = pass.dh.slice_mut(row * hidden, hidden);
+                    let grad = &pass.grad[pass.sizes.at(step.before, *row)..][..hidden];
+                    dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+                }
+            }
+        }
     }
-    (dw, db)
+}
+
+impl<F: Real> Backward<'_, F> {
+    /// The gradients of one row's gates, as far as they need no product, and of its state.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn pointwise<S: Simd>(&self, simd: S, step: Step, row: usize) {
+        let hidden = self.sizes.hidden;
+        let own = self.sizes.row(step.t, row) * hidden;
+        let saved = &self.activated[4 * own..][..4 * hidden];
+        let h = &self.states[self.sizes.at(step.before, row)..][..hidden];
+        // SAFETY: a share's rows are its own.
+        let (dx, d_product_n, dh) = unsafe {
+            (
+                self.dx.slice_mut(3 * own, 3 * hidden),
+                self.d_product_n.slice_mut(own, hidden),
+                self.dh.slice_mut(row * hidden, hidden),
+            )
+        };
+        let mut from = 0;
+        while from < hidden {
+            let units = from..hidden.min(from + lanes::<S, F>());
+            let of = |block: usize| Lanes::load(simd, &saved[block * hidden..][units.clone()]);
+            let (r, z, n, acted) = (of(0), of(1), of(2), of(3));
+            let h = Lanes::load(simd, &h[units.clone()]);
+            let d = Lanes::load(simd, &dh[units.clone()]);
+            let keep = kept(self.update, z);
+            let through_z = match self.update {
+                Update::Keeps => d * (h - n),
+                Update::Writes => d * (n - h),
+            };
+            let dn = d * keep.complement() * n.through_tanh();
+            (through_z * z.through_sigmoid()).store(&mut dx[hidden..][units.clone()]);
+            dn.store(&mut dx[2 * hidden..][units.clone()]);
+            (d * keep).store(&mut dh[units.clone()]);
+            match self.reset {
+                Reset::AfterProduct => {
+                    (dn * acted * r.through_sigmoid()).store(&mut dx[units.clone()]);
+                    (dn * r).store(&mut d_product_n[units.clone()]);
+                }
+                Reset::BeforeProduct => dn.store(&mut d_product_n[units.clone()]),
+            }
+            from = units.end;
+        }
+    }
 }

@@ -1,71 +1,74 @@
-//! The equations are those of [`lstm_sequence`](crate::lstm_sequence), one unit at a time.
-
-use std::ops::Range;
+//! The equations are those of [`lstm_sequence`](crate::lstm_sequence), a register of units at a time.
 
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
+use pulp::{Simd, WithSimd};
 
 use super::{
-    Elements, Real, Sizes, neighbours,
-    product::{Matrix, Target, add_product},
-    rows, tensor,
+    Elements, Real, Sizes, finished,
+    panels::{Order, Panels},
+    product::{self, Starts},
+    rows::{self, Share, Steps},
+    simd::{Isa, Lanes, lanes},
+    tensor,
+    threads::Shared,
+    tile,
 };
 use crate::{lstm::Gates, ops::Course};
 
-/// The peephole weights of one unit.
+/// The peephole weights of some units.
 #[derive(Clone, Copy)]
-struct Peephole<F> {
-    i: F,
-    f: F,
-    o: F,
+struct Peephole<V> {
+    i: V,
+    f: V,
+    o: V,
 }
 
-/// One unit's gates, before or after their activations. Those that the LSTM at hand does not have
+/// Some units' gates, before or after their activations. Those that the LSTM at hand does not have
 /// are left at 0.
 #[derive(Clone, Copy)]
-struct Unit<F> {
-    i: F,
-    f: F,
-    g: F,
-    o: F,
+struct Unit<V> {
+    i: V,
+    f: V,
+    g: V,
+    o: V,
 }
 
-impl<F: Real> Unit<F> {
-    /// Reads unit `k` of a row of packed blocks.
-    fn read(gates: Gates, row: &[F], k: usize) -> Self {
-        let hidden = row.len() / gates.count();
-        let block = |n: usize| row[n * hidden + k];
-        let zero = F::zero();
+impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
+    /// Out of packed blocks.
+    #[inline(always)]
+    fn unpack(simd: S, gates: Gates, blocks: [Lanes<S, F>; 4]) -> Self {
+        let zero = Lanes::splat(simd, F::zero());
+        let [a, b, c, d] = blocks;
         match gates {
-            Gates::Original => Self { i: block(0), f: zero, g: block(1), o: block(2) },
-            Gates::Coupled => Self { i: zero, f: block(0), g: block(1), o: block(2) },
-            Gates::Forget | Gates::Peephole => {
-                Self { i: block(0), f: block(1), g: block(2), o: block(3) }
-            }
+            Gates::Original => Self { i: a, f: zero, g: b, o: c },
+            Gates::Coupled => Self { i: zero, f: a, g: b, o: c },
+            Gates::Forget | Gates::Peephole => Self { i: a, f: b, g: c, o: d },
         }
     }
 
-    fn write(self, gates: Gates, row: &mut [F], k: usize) {
-        let hidden = row.len() / gates.count();
+    #[inline(always)]
+    fn pack(self, gates: Gates) -> [Lanes<S, F>; 4] {
         let Self { i, f, g, o } = self;
-        let mut put = |blocks: &[F]| {
-            for (n, value) in blocks.iter().enumerate() {
-                row[n * hidden + k] = *value;
-            }
-        };
         match gates {
-            Gates::Original => put(&[i, g, o]),
-            Gates::Coupled => put(&[f, g, o]),
-            Gates::Forget | Gates::Peephole => put(&[i, f, g, o]),
+            Gates::Original => [i, g, o, f],
+            Gates::Coupled => [f, g, o, i],
+            Gates::Forget | Gates::Peephole => [i, f, g, o],
         }
     }
 
     /// The activated gates and the cell they lead to.
-    fn activate(self, gates: Gates, p: Peephole<F>, c: F) -> (Self, F) {
-        let g = self.g.squashed();
+    #[inline(always)]
+    fn activate(
+        self,
+        gates: Gates,
+        p: Peephole<Lanes<S, F>>,
+        c: Lanes<S, F>,
+    ) -> (Self, Lanes<S, F>) {
+        let g = self.g.tanh();
         match gates {
             Gates::Original => {
                 let (i, o) = (self.i.sigmoid(), self.o.sigmoid());
-                (Self { i, f: F::zero(), g, o }, c + i * g)
+                (Self { i, g, o, ..self }, c + i * g)
             }
             Gates::Forget => {
                 let (i, f, o) = (self.i.sigmoid(), self.f.sigmoid(), self.o.sigmoid());
@@ -80,24 +83,30 @@ impl<F: Real> Unit<F> {
             }
             Gates::Coupled => {
                 let (f, o) = (self.f.sigmoid(), self.o.sigmoid());
-                (Self { i: F::zero(), f, g, o }, f * c + (F::one() - f) * g)
+                (Self { f, g, o, ..self }, f * c + f.complement() * g)
             }
         }
     }
 
     /// The gradients of the gates before their activations and of the cell before the step, from
     /// the activated gates, the cell before and after, and the gradients that arrive.
-    fn backward(self, gates: Gates, p: Peephole<F>, cells: (F, F), dh: F, dc: F) -> (Self, F) {
+    #[inline(always)]
+    fn backward(
+        self,
+        gates: Gates,
+        p: Peephole<Lanes<S, F>>,
+        (c, c_new): (Lanes<S, F>, Lanes<S, F>),
+        dh: Lanes<S, F>,
+        dc: Lanes<S, F>,
+    ) -> (Self, Lanes<S, F>) {
         let Self { i, f, g, o } = self;
-        let (c, c_new) = cells;
-        let tanh_c = c_new.squashed();
+        let tanh_c = c_new.tanh();
         let d_o = dh * tanh_c * o.through_sigmoid();
         let dc = dc + dh * o * tanh_c.through_tanh();
-        let zero = F::zero();
         match gates {
             Gates::Original => {
                 let d_i = dc * g * i.through_sigmoid();
-                (Self { i: d_i, f: zero, g: dc * i * g.through_tanh(), o: d_o }, dc)
+                (Self { i: d_i, f, g: dc * i * g.through_tanh(), o: d_o }, dc)
             }
             Gates::Forget => {
                 let d_i = dc * g * i.through_sigmoid();
@@ -113,140 +122,210 @@ impl<F: Real> Unit<F> {
             }
             Gates::Coupled => {
                 let d_f = dc * (c - g) * f.through_sigmoid();
-                let d_g = dc * (F::one() - f) * g.through_tanh();
-                (Self { i: zero, f: d_f, g: d_g, o: d_o }, dc * f)
+                let d_g = dc * f.complement() * g.through_tanh();
+                (Self { i, f: d_f, g: d_g, o: d_o }, dc * f)
             }
         }
     }
 }
 
-/// The peephole weights of unit `k`, out of `[3, H]`.
-fn peephole_of<F: Real>(peephole: &[F], k: usize) -> Peephole<F> {
+/// The peephole weights from unit `from` on, out of `[3, H]`.
+#[inline(always)]
+fn peephole_of<S: Simd, F: Real>(simd: S, peephole: &[F], from: usize) -> Peephole<Lanes<S, F>> {
     let hidden = peephole.len() / 3;
-    Peephole { i: peephole[k], f: peephole[hidden + k], o: peephole[2 * hidden + k] }
-}
-
-/// One row of the LSTM with a forget gate, `i f g o` before their activations in `a`: block by block,
-/// so that every pass becomes vector instructions.
-fn forward_forget<F: Real>(a: &mut [F], c: &[F], c_new: &mut [F], h_new: &mut [F]) {
-    let hidden = c.len();
-    let (i_f, g_o) = a.split_at_mut(2 * hidden);
-    let (g, o) = g_o.split_at_mut(hidden);
-    i_f.iter_mut().for_each(|a| *a = a.sigmoid());
-    g.iter_mut().for_each(|a| *a = a.squashed());
-    o.iter_mut().for_each(|a| *a = a.sigmoid());
-    let (i, f) = i_f.split_at(hidden);
-    for ((c_new, c), ((i, f), g)) in c_new.iter_mut().zip(c).zip(i.iter().zip(f).zip(g.iter())) {
-        *c_new = *f * *c + *i * *g;
-    }
-    for ((h_new, c_new), o) in h_new.iter_mut().zip(c_new.iter()).zip(o.iter()) {
-        *h_new = *o * c_new.squashed();
+    let of = |n: usize| &peephole[n * hidden + from..(n + 1) * hidden];
+    Peephole {
+        i: Lanes::load(simd, of(0)),
+        f: Lanes::load(simd, of(1)),
+        o: Lanes::load(simd, of(2)),
     }
 }
 
-/// The gradients of one row of the LSTM with a forget gate, over its activated gates in `da`.
-fn backward_forget<F: Real>(da: &mut [F], c: &[F], c_new: &[F], dh: &mut [F], dc: &mut [F]) {
-    let hidden = c.len();
-    let (i_f, g_o) = da.split_at_mut(2 * hidden);
-    let ((i, f), (g, o)) = (i_f.split_at_mut(hidden), g_o.split_at_mut(hidden));
-    let (dh, dc, c_new) = (&mut dh[..hidden], &mut dc[..hidden], &c_new[..hidden]);
-    for k in 0..hidden {
-        let tanh_c = c_new[k].squashed();
-        let d = dc[k] + dh[k] * o[k] * tanh_c.through_tanh();
-        let (d_i, d_f) = (d * g[k] * i[k].through_sigmoid(), d * c[k] * f[k].through_sigmoid());
-        o[k] = dh[k] * tanh_c * o[k].through_sigmoid();
-        g[k] = d * i[k] * g[k].through_tanh();
-        dc[k] = d * f[k];
-        (i[k], f[k]) = (d_i, d_f);
-    }
-    dh.fill(F::zero());
+/// What a forward pass leaves: states and final cell, activated gates, cells.
+pub(super) struct Passed {
+    pub(super) states: FloatTensor<Flex>,
+    /// Activated gates and cells, for the backward pass.
+    pub(super) saved: Option<(FloatTensor<Flex>, FloatTensor<Flex>)>,
 }
 
 pub(super) fn forward<F: Real>(
     x: &FloatTensor<Flex>,
     w_h: &FloatTensor<Flex>,
     peephole: &FloatTensor<Flex>,
-    h0: &FloatTensor<Flex>,
-    c0: &FloatTensor<Flex>,
+    (h0, c0): (&FloatTensor<Flex>, &FloatTensor<Flex>),
     gates: Gates,
     course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
-    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
-    let parts = rows::parts(course.lengths.batch(), hidden, width);
-    let run = |part: &Range<usize>| {
-        let (x, course) = (rows::of(x, 1, part), rows::course(course, part));
-        let (h0, c0) = (rows::of(h0, 0, part), rows::of(c0, 0, part));
-        forward_rows::<F>(&x, w_h, peephole, &h0, &c0, gates, &course)
-    };
-    if parts.len() == 1 {
-        return forward_rows::<F>(x, w_h, peephole, h0, c0, gates, course);
-    }
-    let (states, (activated, cells)): (Vec<_>, (Vec<_>, Vec<_>)) =
-        rows::each(&parts, run).into_iter().map(|(states, a, c)| (states, (a, c))).unzip();
-    (rows::joined(states, 1), rows::joined(activated, 1), rows::joined(cells, 1))
-}
-
-fn forward_rows<F: Real>(
-    x: &FloatTensor<Flex>,
-    w_h: &FloatTensor<Flex>,
-    peephole: &FloatTensor<Flex>,
-    h0: &FloatTensor<Flex>,
-    c0: &FloatTensor<Flex>,
-    gates: Gates,
-    course: &Course,
-) -> (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>) {
+    save: bool,
+) -> Passed {
+    let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let width = gates.count() * hidden;
-    let (x, w_h) = (Elements::<F>::of(x), Elements::<F>::of(w_h));
+    let (x, peephole) = (Elements::<F>::of(x), Elements::<F>::of(peephole));
     let (h0, c0) = (Elements::<F>::of(h0), Elements::<F>::of(c0));
-    let peephole = Elements::<F>::of(peephole);
-    let w_h = Matrix::new(w_h.get(), hidden, width);
+    let w_h =
+        Panels::of(w_h, false, Order::Blocks { count: gates.count(), of: gates.count() }, isa);
 
-    let mut activated = x.get().to_vec();
     // One more state than the recurrence has: the final cell goes out with the hidden states.
-    let mut states = vec![F::zero(); (steps + 2) * sizes.state()];
-    let mut cells = vec![F::zero(); (steps + 1) * sizes.state()];
-    let first = sizes.range(course.direction.first(steps), 1);
-    states[first.clone()].copy_from_slice(h0.get());
-    cells[first].copy_from_slice(c0.get());
+    let mut states = Vec::with_capacity((steps + 2) * sizes.state());
+    let mut activated = Vec::with_capacity(if save { steps * batch * width } else { 0 });
+    let mut cells =
+        Vec::with_capacity(if save { (steps + 1) * sizes.state() } else { sizes.state() });
+    let pass = Forward {
+        gates,
+        course,
+        sizes,
+        x: x.get(),
+        peephole: peephole.get(),
+        h0: h0.get(),
+        c0: c0.get(),
+        w_h: &w_h,
+        states: Shared::unwritten(&mut states),
+        activated: save.then(|| Shared::unwritten(&mut activated)),
+        cells: Shared::unwritten(&mut cells),
+    };
+    rows::each_share(course, steps * hidden * width, |share| isa.run(ForwardShare(&pass, share)));
+    // Every row is in one share, and a share writes all steps of its rows: states, cells and gates.
+    let states = finished(states, (steps + 2) * sizes.state());
+    let saved = save.then(|| {
+        let activated = finished(activated, steps * batch * width);
+        let cells = finished(cells, (steps + 1) * sizes.state());
+        (tensor(activated, &[steps, batch, width]), tensor(cells, &[steps + 1, batch, hidden]))
+    });
+    Passed { states: tensor(states, &[steps + 2, batch, hidden]), saved }
+}
 
-    for step in course.direction.steps(steps) {
-        let a = &mut activated[sizes.range(step.t, gates.count())];
-        let (h, h_new) = neighbours(&mut states, sizes, step.before, step.after);
-        let (c, c_new) = neighbours(&mut cells, sizes, step.before, step.after);
-        add_product(Target::new(a, width), Matrix::new(h, batch, hidden), w_h);
-        for (row, length) in course.lengths.as_slice().iter().enumerate() {
-            let a = &mut a[row * width..(row + 1) * width];
-            let row = row * hidden..(row + 1) * hidden;
-            if step.t >= *length {
-                a.fill(F::zero());
-                h_new[row.clone()].copy_from_slice(&h[row.clone()]);
-                c_new[row.clone()].copy_from_slice(&c[row]);
-                continue;
+struct Forward<'a, F> {
+    gates: Gates,
+    course: &'a Course,
+    sizes: Sizes,
+    x: &'a [F],
+    peephole: &'a [F],
+    h0: &'a [F],
+    c0: &'a [F],
+    w_h: &'a Panels<F>,
+    states: Shared<F>,
+    activated: Option<Shared<F>>,
+    /// One for every state if they are saved, else one.
+    cells: Shared<F>,
+}
+
+impl<F: Real> Forward<'_, F> {
+    /// Where the cell of `row` at state `n` is.
+    #[inline(always)]
+    fn cell(&self, n: usize, row: usize) -> usize {
+        let n = if self.activated.is_some() { n } else { 0 };
+        self.sizes.at(n, row)
+    }
+}
+
+/// The forward pass of some rows.
+struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share);
+
+impl<F: Real> WithSimd for ForwardShare<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(pass, share) = self;
+        let Sizes { steps, hidden, .. } = pass.sizes;
+        let first = pass.course.direction.first(steps);
+        for row in &share.rows {
+            let own = row * hidden..(row + 1) * hidden;
+            // SAFETY: a share's rows are its own, here and below.
+            unsafe {
+                let h = pass.states.slice_mut(pass.sizes.at(first, *row), hidden);
+                h.copy_from_slice(&pass.h0[own.clone()]);
+                let c = pass.cells.slice_mut(pass.cell(first, *row), hidden);
+                c.copy_from_slice(&pass.c0[own]);
             }
-            let (c, h_new, c_new) = (&c[row.clone()], &mut h_new[row.clone()], &mut c_new[row]);
-            if gates == Gates::Forget {
-                forward_forget(a, c, c_new, h_new);
-                continue;
+        }
+        for step in pass.course.direction.steps(steps) {
+            let (running, resting) = share.at(step.t);
+            for n in 0..pass.w_h.count() {
+                pass.panel(simd, step, n, running);
             }
-            for k in 0..hidden {
-                let p = peephole_of(peephole.get(), k);
-                let (unit, cell) = Unit::read(gates, a, k).activate(gates, p, c[k]);
-                unit.write(gates, a, k);
-                c_new[k] = cell;
-                h_new[k] = unit.o * cell.squashed();
+            for row in resting {
+                let from = |n| pass.sizes.at(n, *row);
+                // SAFETY: the state before the step is written, the one after it is not yet.
+                unsafe {
+                    let h = pass.states.slice(from(step.before), hidden);
+                    pass.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
+                    if let Some(activated) = pass.activated {
+                        let c = pass.cells.slice(from(step.before), hidden);
+                        pass.cells.slice_mut(from(step.after), hidden).copy_from_slice(c);
+                        let width = pass.gates.count() * hidden;
+                        let gates = pass.sizes.row(step.t, *row) * width;
+                        activated.slice_mut(gates, width).fill(F::zero());
+                    }
+                }
+            }
+        }
+        let last = pass.course.direction.last(steps);
+        for row in &share.rows {
+            // SAFETY: all cells are written, and the final cell has its own place behind the states.
+            unsafe {
+                let c = pass.cells.slice(pass.cell(last, *row), hidden);
+                let to = pass.states.slice_mut(pass.sizes.at(steps + 1, *row), hidden);
+                to.copy_from_slice(c);
             }
         }
     }
-    let last_cell = cells[sizes.range(course.direction.last(steps), 1)].to_vec();
-    states[sizes.range(steps + 1, 1)].copy_from_slice(&last_cell);
-    (
-        tensor(states, &[steps + 2, batch, hidden]),
-        tensor(activated, &[steps, batch, width]),
-        tensor(cells, &[steps + 1, batch, hidden]),
-    )
 }
+
+impl<F: Real> Forward<'_, F> {
+    /// The units of one panel at one step, for the rows that run.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn panel<S: Simd>(&self, simd: S, step: crate::Step, n: usize, running: &[usize]) {
+        let hidden = self.sizes.hidden;
+        let width = self.gates.count() * hidden;
+        let panel = self.w_h.get(n);
+        let units = self.w_h.columns(n);
+        let count = units.len();
+        let p = peephole_of(simd, self.peephole, units.start);
+        for piece in tile::pieces::<S>(running.len(), panel.width) {
+            let rows = &running[piece];
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: the states before the step are written and are read by this share alone; each
+            // row has `hidden` elements, as many as the panel has rows.
+            unsafe {
+                let h = rows::states(self.states, self.sizes, step.before, rows);
+                tile::multiply(simd, h, panel, &mut sums);
+            }
+            for (row, sums) in rows.iter().zip(&sums) {
+                let at = self.sizes.row(step.t, *row) * width + units.start;
+                let mut blocks = [Lanes::splat(simd, F::zero()); 4];
+                for g in 0..self.gates.count() {
+                    let x = &self.x[at + g * hidden..][..count];
+                    blocks[g] = Lanes::new(simd, sums[g]) + Lanes::load(simd, x);
+                }
+                // SAFETY: these units of this row are this share's own.
+                unsafe {
+                    let before = self.cell(step.before, *row) + units.start;
+                    let c = Lanes::load(simd, self.cells.slice(before, count));
+                    let unit = Unit::unpack(simd, self.gates, blocks);
+                    let (unit, cell) = unit.activate(self.gates, p, c);
+                    let after = self.cell(step.after, *row) + units.start;
+                    cell.store(self.cells.slice_mut(after, count));
+                    let h = self.sizes.at(step.after, *row) + units.start;
+                    (unit.o * cell.tanh()).store(self.states.slice_mut(h, count));
+                    if let Some(activated) = self.activated {
+                        let blocks = unit.pack(self.gates);
+                        for g in 0..self.gates.count() {
+                            blocks[g].store(activated.slice_mut(at + g * hidden, count));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// By the gates before their activations, `w_h`, the peepholes, `h0` and `c0`.
+type Gradients =
+    (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>);
 
 pub(super) fn backward<F: Real>(
     grad: &FloatTensor<Flex>,
@@ -258,107 +337,49 @@ pub(super) fn backward<F: Real>(
     gates: Gates,
     course: &Course,
 ) -> Gradients {
-    let [hidden, width] = [w_h.shape()[0], w_h.shape()[1]];
-    let parts = rows::parts(course.lengths.batch(), hidden, width);
-    if parts.len() == 1 {
-        return backward_rows::<F>(grad, w_h, peephole, states, activated, cells, gates, course);
-    }
-    let run = |part: &Range<usize>| {
-        let [grad, states, activated, cells] =
-            [grad, states, activated, cells].map(|tensor| rows::of(tensor, 1, part));
-        let course = rows::course(course, part);
-        backward_rows::<F>(&grad, w_h, peephole, &states, &activated, &cells, gates, &course)
-    };
-    let [mut da, mut dw, mut dp, mut dh, mut dc] = [const { Vec::new() }; 5];
-    for part in rows::each(&parts, run) {
-        da.push(part.0);
-        dw.push(part.1);
-        dp.push(part.2);
-        dh.push(part.3);
-        dc.push(part.4);
-    }
-    (
-        rows::joined(da, 1),
-        rows::summed(dw),
-        rows::summed(dp),
-        rows::joined(dh, 0),
-        rows::joined(dc, 0),
-    )
-}
-
-/// By the gates before their activations, `w_h`, the peepholes, `h0` and `c0`.
-type Gradients =
-    (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>);
-
-fn backward_rows<F: Real>(
-    grad: &FloatTensor<Flex>,
-    w_h: &FloatTensor<Flex>,
-    peephole: &FloatTensor<Flex>,
-    states: &FloatTensor<Flex>,
-    activated: &FloatTensor<Flex>,
-    cells: &FloatTensor<Flex>,
-    gates: Gates,
-    course: &Course,
-) -> Gradients {
+    let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
-    let width = gates.count() * hidden;
-    let (grad, w_h) = (Elements::<F>::of(grad), Elements::<F>::of(w_h));
+    let width = w_h.shape()[1];
+    let (grad, peephole) = (Elements::<F>::of(grad), Elements::<F>::of(peephole));
     let (states, cells) = (Elements::<F>::of(states), Elements::<F>::of(cells));
-    let (activated, peephole) = (Elements::<F>::of(activated), Elements::<F>::of(peephole));
-    let (cells, peephole) = (cells.get(), peephole.get());
-    let w_h_t = Matrix::new(w_h.get(), hidden, width).transposed();
-    let w_h_t = Matrix::new(&w_h_t, width, hidden);
+    let activated = Elements::<F>::of(activated);
+    let w_h_t = Panels::of(w_h, true, Order::Columns, isa);
 
-    // Padded steps have all their gates at zero, so what is taken from here is zero there too.
-    let mut da = activated.get().to_vec();
-    let mut dp = vec![F::zero(); 3 * hidden];
+    let mut da = Vec::with_capacity(steps * batch * width);
     let mut dh = grad.get()[sizes.range(course.direction.last(steps), 1)].to_vec();
     let mut dc = grad.get()[sizes.range(steps + 1, 1)].to_vec();
+    let pass = Backward {
+        gates,
+        course,
+        sizes,
+        grad: grad.get(),
+        peephole: peephole.get(),
+        activated: activated.get(),
+        cells: cells.get(),
+        w_h_t: &w_h_t,
+        da: Shared::unwritten(&mut da),
+        dh: Shared::new(&mut dh),
+        dc: Shared::new(&mut dc),
+    };
+    rows::each_share(course, steps * hidden * width, |share| isa.run(BackwardShare(&pass, share)));
+    // Every row is in one share, and a share writes all steps of its rows.
+    let da = finished(da, steps * batch * width);
 
-    for step in course.direction.steps(steps).rev() {
-        let c = &cells[sizes.range(step.before, 1)];
-        let c_new = &cells[sizes.range(step.after, 1)];
-        let da_t = &mut da[sizes.range(step.t, gates.count())];
-        for (row, length) in course.lengths.as_slice().iter().enumerate() {
-            if step.t >= *length {
-                continue;
-            }
-            let da_row = &mut da_t[row * width..(row + 1) * width];
-            if gates == Gates::Forget {
-                let own = row * hidden..(row + 1) * hidden;
-                let (dh, dc) = (&mut dh[own.clone()], &mut dc[own.clone()]);
-                backward_forget(da_row, &c[own.clone()], &c_new[own], dh, dc);
-                continue;
-            }
-            for k in 0..hidden {
-                let n = row * hidden + k;
-                let p = peephole_of(peephole, k);
-                let (d, dc_before) =
-                    Unit::read(gates, da_row, k).backward(gates, p, (c[n], c_new[n]), dh[n], dc[n]);
-                d.write(gates, da_row, k);
-                dc[n] = dc_before;
-                dh[n] = F::zero();
-                if gates == Gates::Peephole {
-                    dp[k] = dp[k] + d.i * c[n];
-                    dp[hidden + k] = dp[hidden + k] + d.f * c[n];
-                    dp[2 * hidden + k] = dp[2 * hidden + k] + d.o * c_new[n];
-                }
-            }
-        }
-        // Padded rows keep their `dh`: their `da` is zero.
-        let da_t = Matrix::new(da_t, batch, width);
-        add_product(Target::new(&mut dh, hidden), da_t, w_h_t);
-        for (dh, grad) in dh.iter_mut().zip(&grad.get()[sizes.range(step.before, 1)]) {
-            *dh = *dh + *grad;
-        }
-    }
-
-    let before = &states.get()[course.direction.inputs_from() * sizes.state()..];
-    let before = Matrix::new(before, steps * batch, hidden);
+    let (h_starts, a_starts) = rows::starts_of_steps(course, hidden, width);
     let mut dw = vec![F::zero(); hidden * width];
-    let da_all = Matrix::new(&da, steps * batch, width);
-    add_product(Target::new(&mut dw, width), before.transpose(), da_all);
+    product::outer(
+        isa,
+        (Starts { elements: states.get(), starts: &h_starts }, hidden),
+        (Starts { elements: &da, starts: &a_starts }, width),
+        &mut dw,
+        width,
+        None,
+    );
+    let mut dp = vec![F::zero(); 3 * hidden];
+    if gates == Gates::Peephole {
+        peephole_gradients(&mut dp, &da, cells.get(), sizes, course);
+    }
     (
         tensor(da, &[steps, batch, width]),
         tensor(dw, &[hidden, width]),
@@ -366,4 +387,123 @@ fn backward_rows<F: Real>(
         tensor(dh, &[batch, hidden]),
         tensor(dc, &[batch, hidden]),
     )
+}
+
+/// `dp_i = Σ di ⊙ c`, `dp_f = Σ df ⊙ c`, `dp_o = Σ do ⊙ c'`.
+fn peephole_gradients<F: Real>(dp: &mut [F], da: &[F], cells: &[F], sizes: Sizes, course: &Course) {
+    let hidden = sizes.hidden;
+    for step in course.direction.steps(sizes.steps) {
+        for (row, length) in course.lengths.as_slice().iter().enumerate() {
+            if step.t >= *length {
+                continue;
+            }
+            let da = &da[4 * hidden * sizes.row(step.t, row)..][..4 * hidden];
+            let c = &cells[sizes.at(step.before, row)..][..hidden];
+            let c_new = &cells[sizes.at(step.after, row)..][..hidden];
+            for (n, (block, c)) in [(0, c), (1, c), (3, c_new)].into_iter().enumerate() {
+                let dp = &mut dp[n * hidden..(n + 1) * hidden];
+                for ((dp, d), c) in dp.iter_mut().zip(&da[block * hidden..]).zip(c) {
+                    *dp = *dp + *d * *c;
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a, F> {
+    gates: Gates,
+    course: &'a Course,
+    sizes: Sizes,
+    grad: &'a [F],
+    peephole: &'a [F],
+    activated: &'a [F],
+    cells: &'a [F],
+    w_h_t: &'a Panels<F>,
+    da: Shared<F>,
+    dh: Shared<F>,
+    dc: Shared<F>,
+}
+
+/// The backward pass of some rows.
+struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share);
+
+impl<F: Real> WithSimd for BackwardShare<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(pass, share) = self;
+        let Sizes { steps, hidden, .. } = pass.sizes;
+        let width = pass.gates.count() * hidden;
+        for step in pass.course.direction.steps(steps).rev() {
+            let (running, resting) = share.at(step.t);
+            for row in running {
+                pass.pointwise(simd, step, *row);
+            }
+            // `dh = da · W_hᵀ` and what arrives from outside.
+            // SAFETY: these rows of `da` have just been written, those of `dh` are this share's own.
+            unsafe {
+                let da = Steps { memory: pass.da, width: width, sizes: pass.sizes };
+                rows::times(simd, (da, step.t), running, pass.w_h_t, 0..width, |row, at, sum| {
+                    let grad = &pass.grad[pass.sizes.at(step.before, row)..][..hidden];
+                    let dh = pass.dh.slice_mut(row * hidden, hidden);
+                    (sum + Lanes::load(simd, &grad[at..])).store(&mut dh[at..]);
+                });
+            }
+            for row in resting {
+                // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
+                unsafe {
+                    pass.da.slice_mut(pass.sizes.row(step.t, *row) * width, width).fill(F::zero());
+                    let dh = pass.dh.slice_mut(row * hidden, hidden);
+                    let grad = &pass.grad[pass.sizes.at(step.before, *row)..][..hidden];
+                    dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+                }
+            }
+        }
+    }
+}
+
+impl<F: Real> Backward<'_, F> {
+    /// The gradients of one row's gates and of its cell before the step.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn pointwise<S: Simd>(&self, simd: S, step: crate::Step, row: usize) {
+        let hidden = self.sizes.hidden;
+        let width = self.gates.count() * hidden;
+        let activated = &self.activated[self.sizes.row(step.t, row) * width..][..width];
+        let c = &self.cells[self.sizes.at(step.before, row)..][..hidden];
+        let c_new = &self.cells[self.sizes.at(step.after, row)..][..hidden];
+        // SAFETY: a share's rows are its own.
+        let (da, dh, dc) = unsafe {
+            (
+                self.da.slice_mut(self.sizes.row(step.t, row) * width, width),
+                self.dh.slice_mut(row * hidden, hidden),
+                self.dc.slice_mut(row * hidden, hidden),
+            )
+        };
+        let mut from = 0;
+        while from < hidden {
+            let to = hidden.min(from + lanes::<S, F>());
+            let mut blocks = [Lanes::splat(simd, F::zero()); 4];
+            for g in 0..self.gates.count() {
+                blocks[g] = Lanes::load(simd, &activated[g * hidden..][from..to]);
+            }
+            let load = |values: &[F]| Lanes::load(simd, &values[from..to]);
+            let p = peephole_of(simd, self.peephole, from);
+            let (unit, before) = Unit::unpack(simd, self.gates, blocks).backward(
+                self.gates,
+                p,
+                (load(c), load(c_new)),
+                load(dh),
+                load(dc),
+            );
+            before.store(&mut dc[from..to]);
+            let blocks = unit.pack(self.gates);
+            for g in 0..self.gates.count() {
+                blocks[g].store(&mut da[g * hidden..][from..to]);
+            }
+            from = to;
+        }
+    }
 }

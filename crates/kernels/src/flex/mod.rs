@@ -1,13 +1,22 @@
-//! The sequence operations on Burn's CPU backend, over plain slices: one matrix product a step into
-//! a buffer that is made once, the point-wise part in one pass, one product for the weight
-//! gradient of all steps. `f16` and `bf16` take the composed path.
+//! The operations on Burn's CPU backend, over plain slices. `f16` and `bf16` take the composed path.
+//!
+//! Everything is made of one tile ([`tile`]): a few rows times one panel of the weights, summed in
+//! registers. The weights are laid out in panels once for as long as they live ([`panels`]); the panels
+//! of a recurrence hold all gates of the same units, so that the point-wise part follows while the sums
+//! are at hand. Each thread takes its own sequences through all steps ([`rows`]); the gradient of the
+//! weights is one product over all steps at the end ([`product`]). Which vector instructions there are
+//! is found out at run time ([`simd`]).
 
 mod gru;
 mod lstm;
+mod panels;
 mod product;
 mod real;
 mod rnn;
 mod rows;
+mod simd;
+mod threads;
+mod tile;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
@@ -41,7 +50,7 @@ fn tensor<F: Real>(elements: Vec<F>, shape: &[usize]) -> FloatTensor<Flex> {
 }
 
 /// `T`, `B` and `H` of a call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Sizes {
     steps: usize,
     batch: usize,
@@ -58,6 +67,16 @@ impl Sizes {
         self.batch * self.hidden
     }
 
+    /// The place of a row at step `t` among all rows of all steps.
+    fn row(self, t: usize, row: usize) -> usize {
+        t * self.batch + row
+    }
+
+    /// Where the state `n` of a row starts.
+    fn at(self, n: usize, row: usize) -> usize {
+        self.row(n, row) * self.hidden
+    }
+
     /// The part of `values` that belongs to step or state `n`, `blocks` blocks wide.
     fn range(self, n: usize, blocks: usize) -> std::ops::Range<usize> {
         let width = blocks * self.state();
@@ -65,15 +84,19 @@ impl Sizes {
     }
 }
 
-/// The two neighbours `before` and `after` of `values`, one to read and one to write.
-fn neighbours<F>(values: &mut [F], sizes: Sizes, before: usize, after: usize) -> (&[F], &mut [F]) {
-    let cut = before.max(after) * sizes.state();
-    let (low, high) = values.split_at_mut(cut);
-    if before < after {
-        (&low[sizes.range(before, 1)], &mut high[..sizes.state()])
-    } else {
-        (&high[..sizes.state()], &mut low[sizes.range(after, 1)])
-    }
+/// A vector whose first `len` elements were all written through [`threads::Shared`].
+///
+/// # Panics
+///
+/// If there is no room for so many.
+#[expect(unsafe_code, reason = "several threads have filled the memory, piece by piece")]
+fn finished<F: Real>(mut elements: Vec<F>, len: usize) -> Vec<F> {
+    assert!(len <= elements.capacity(), "there is room for what was written");
+    // SAFETY: there is room, and the callers' passes write every element once: each row is in one
+    // share, and a share writes all steps of its rows, those that are padding too. The tests compare
+    // every element with a recurrence that is written in another way.
+    unsafe { elements.set_len(len) };
+    elements
 }
 
 /// Runs `$f::<f32>` or `$f::<f64>`; other dtypes run `$composed`.
@@ -122,6 +145,24 @@ impl SequenceOps for Flex {
         )
     }
 
+    fn lstm_sequence(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        peephole: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        gates: Gates,
+        course: Course,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            x,
+            lstm::forward,
+            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, false),
+            return composed::lstm::forward::<Self>(x, w_h, peephole, h0, c0, gates, &course).0
+        )
+        .states
+    }
+
     fn lstm_forward(
         x: FloatTensor<Self>,
         w_h: FloatTensor<Self>,
@@ -131,12 +172,14 @@ impl SequenceOps for Flex {
         gates: Gates,
         course: Course,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        by_dtype!(
+        let passed = by_dtype!(
             x,
             lstm::forward,
-            (&x, &w_h, &peephole, &h0, &c0, gates, &course),
-            composed::lstm::forward::<Self>(x, w_h, peephole, h0, c0, gates, &course)
-        )
+            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, true),
+            return composed::lstm::forward::<Self>(x, w_h, peephole, h0, c0, gates, &course)
+        );
+        let (activated, cells) = passed.saved.expect("gates and cells were asked for");
+        (passed.states, activated, cells)
     }
 
     fn lstm_backward(
@@ -165,6 +208,24 @@ impl SequenceOps for Flex {
         )
     }
 
+    fn gru_sequence(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        b_h: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        reset: Reset,
+        update: Update,
+        course: Course,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            x,
+            gru::forward,
+            (&x, &w_h, &b_h, &h0, (reset, update), &course, false),
+            return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course).0
+        )
+        .0
+    }
+
     fn gru_forward(
         x: FloatTensor<Self>,
         w_h: FloatTensor<Self>,
@@ -174,12 +235,13 @@ impl SequenceOps for Flex {
         update: Update,
         course: Course,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        by_dtype!(
+        let (states, activated) = by_dtype!(
             x,
             gru::forward,
-            (&x, &w_h, &b_h, &h0, reset, update, &course),
-            composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course)
-        )
+            (&x, &w_h, &b_h, &h0, (reset, update), &course, true),
+            return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course)
+        );
+        (states, activated.expect("gates were asked for"))
     }
 
     fn gru_backward(
@@ -194,7 +256,7 @@ impl SequenceOps for Flex {
         by_dtype!(
             grad,
             gru::backward,
-            (&grad, &w_h, &states, &activated, reset, update, &course),
+            (&grad, &w_h, &states, &activated, (reset, update), &course),
             composed::gru::backward::<Self>(grad, w_h, states, activated, reset, update, &course)
         )
     }

@@ -1,159 +1,277 @@
-//! Matrix products that add to what is there.
+//! Large products: rows times panels, and the sum of outer products that a weight's gradient is.
+//!
+//! Rows are given by where they start, so that padded steps are left out and nothing is copied to be
+//! multiplied.
 
-use gemm::Parallelism;
+use std::ops::Range;
 
-use super::Real;
+use pulp::{Simd, WithSimd};
 
-/// A row-major matrix that is read, or its transpose, or some of its columns.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, F> {
-    elements: &'a [F],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+use super::{
+    Real,
+    panels::{Aligned, Panels},
+    simd::{Isa, Lanes, lanes},
+    threads::{self, Shared},
+    tile::{self, MOST_ROWS, Panel, Rows, WIDEST},
+};
+
+/// Rows of a matrix: where each starts in its memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starts<'a, F> {
+    pub(super) elements: &'a [F],
+    pub(super) starts: &'a [usize],
 }
 
-impl<'a, F> Matrix<'a, F> {
-    pub(super) fn new(elements: &'a [F], rows: usize, columns: usize) -> Self {
-        assert!(elements.len() >= rows * columns, "a matrix has all its elements");
-        Self { elements, rows, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    pub(super) fn transpose(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// The transpose, laid out anew in row-major order: `gemm` multiplies by a right-hand side that
-    /// lies like this as it is, and lays out any other again at every product.
-    pub(super) fn transposed(self) -> Vec<F>
-    where
-        F: Real,
-    {
-        let mut elements = Vec::with_capacity(self.rows * self.columns);
-        for column in 0..self.columns {
-            let from = column * self.column_stride;
-            let rows = (0..self.rows).map(|row| self.elements[from + row * self.row_stride]);
-            elements.extend(rows);
-        }
-        elements
-    }
-
-    /// Columns `from..from + count`.
-    pub(super) fn columns(self, from: usize, count: usize) -> Self {
-        assert!(from + count <= self.columns, "columns are within the matrix");
-        Self { elements: &self.elements[from * self.column_stride..], columns: count, ..self }
-    }
+/// Multiplies rows by panels: `to[n] = rows[n] · w (+ bias)`.
+pub(super) fn rows_times<F: Real>(
+    isa: Isa,
+    rows: Starts<'_, F>,
+    w: &Panels<F>,
+    bias: Option<&[F]>,
+    to: Shared<F>,
+    to_starts: &[usize],
+) {
+    assert_eq!(rows.starts.len(), to_starts.len(), "every row has a result");
+    // So many rows stay in the cache while all panels pass.
+    const BLOCK: usize = 96;
+    let (count, k) = (rows.starts.len(), w.rows());
+    let work = count * k * w.count() * w.columns(0).len();
+    let row_blocks = count.div_ceil(BLOCK);
+    let enough = 4 * threads::parts(work);
+    let panel_blocks = (enough / row_blocks.max(1)).clamp(1, w.count().max(1));
+    threads::each(row_blocks * panel_blocks, work, |n| {
+        let cut = |part: usize, of: usize, all: usize| part * all / of..(part + 1) * all / of;
+        isa.run(RowsTimes {
+            rows,
+            w,
+            bias,
+            to,
+            to_starts,
+            chosen: cut(n / panel_blocks, row_blocks, count),
+            panels: cut(n % panel_blocks, panel_blocks, w.count()),
+        });
+    });
 }
 
-/// Where a product goes: `[rows, columns]` of a row-major matrix, from column `from` on.
-pub(super) struct Target<'a, F> {
-    elements: &'a mut [F],
-    row_stride: usize,
-    from: usize,
+/// Some rows times some panels.
+struct RowsTimes<'a, F> {
+    rows: Starts<'a, F>,
+    w: &'a Panels<F>,
+    bias: Option<&'a [F]>,
+    to: Shared<F>,
+    to_starts: &'a [usize],
+    chosen: Range<usize>,
+    panels: Range<usize>,
 }
 
-impl<'a, F> Target<'a, F> {
-    pub(super) fn new(elements: &'a mut [F], row_stride: usize) -> Self {
-        Self { elements, row_stride, from: 0 }
-    }
+impl<F: Real> WithSimd for RowsTimes<'_, F> {
+    type Output = ();
 
-    pub(super) fn at_column(self, from: usize) -> Self {
-        Self { from, ..self }
-    }
-}
-
-/// From here on a product is worth a second thread.
-pub(super) const PARALLEL: usize = 192 * 192 * 192;
-
-/// `target += a · b`.
-#[expect(unsafe_code, reason = "`gemm` takes pointers and strides")]
-pub(super) fn add_product<F: Real>(target: Target<'_, F>, a: Matrix<'_, F>, b: Matrix<'_, F>) {
-    assert_eq!(a.columns, b.rows, "a product's inner sizes agree");
-    if a.rows == 0 || b.columns == 0 || a.columns == 0 {
-        return;
-    }
-    assert!(target.from + b.columns <= target.row_stride, "a product fits the target's columns");
-    assert!(
-        target.from + (a.rows - 1) * target.row_stride + b.columns <= target.elements.len(),
-        "a product fits the target's rows"
-    );
-    let work = a.rows * a.columns * b.columns;
-    // What runs on a thread of a pool is a part of something that is split already.
-    let alone = work < PARALLEL || rayon::current_thread_index().is_some();
-    let parallelism = if alone { Parallelism::None } else { Parallelism::Rayon(0) };
-    // SAFETY: `Matrix::new` and `columns` keep every element that the strides can reach inside the
-    // slices of `a` and `b`, the assertions above do so for the target, and the target is borrowed
-    // mutably, so it overlaps neither. `gemm` takes sizes, then pointer, column and row stride of
-    // each matrix, and `F` is `f32` or `f64`, both of which it knows.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            target.elements.as_mut_ptr().add(target.from),
-            1,
-            target.row_stride as isize,
-            true,
-            a.elements.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.elements.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            F::one(),
-            F::one(),
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `n` numbers that are all different.
-    fn numbers(n: usize) -> Vec<f64> {
-        (0..n).map(|k| (k as f64 * 0.7).sin()).collect()
-    }
-
-    /// Drives the edges of the pointer arithmetic: one row, one column, sizes around the vector
-    /// width, a transposed operand, columns of a wider matrix on every side.
-    #[test]
-    fn equals_the_sum_of_products_at_every_edge() {
-        for (m, k, n) in [(1, 1, 1), (1, 7, 9), (5, 1, 3), (8, 16, 17), (3, 33, 1), (2, 0, 4)] {
-            let (a, b) = (numbers(m * k), numbers(n * (k + 3)));
-            let mut out = vec![1.0; m * (n + 5)];
-            let b_matrix = Matrix::new(&b, n, k + 3).columns(2, k).transpose();
-            let target = Target::new(&mut out, n + 5).at_column(4);
-            add_product(target, Matrix::new(&a, m, k), b_matrix);
-            for i in 0..m {
-                for j in 0..n + 5 {
-                    let inside = (4..n + 4).contains(&j);
-                    let product = |j: usize| -> f64 {
-                        (0..k).map(|l| a[i * k + l] * b[(j - 4) * (k + 3) + 2 + l]).sum()
-                    };
-                    let expected = if inside { 1.0 + product(j) } else { 1.0 };
-                    assert!((out[i * (n + 5) + j] - expected).abs() < 1e-13);
-                }
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // More rows of a panel would not stay in the cache.
+        const AT_ONCE: usize = 1024;
+        let k = self.w.rows();
+        let mut from = 0;
+        loop {
+            let some = from..k.min(from + AT_ONCE);
+            for n in self.panels.clone() {
+                self.one_panel(simd, n, some.clone());
+            }
+            from = some.end;
+            if from >= k {
+                return;
             }
         }
     }
+}
 
-    #[test]
-    #[should_panic(expected = "a product fits the target's rows")]
-    fn a_short_target_is_refused() {
-        let a = numbers(6);
-        let mut out = vec![0.0; 3];
-        add_product(Target::new(&mut out, 2), Matrix::new(&a, 2, 3), Matrix::new(&a, 3, 2));
+impl<F: Real> RowsTimes<'_, F> {
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "the innermost loop checks no bounds")]
+    fn one_panel<S: Simd>(&self, simd: S, n: usize, k: Range<usize>) {
+        let panel = self.w.get(n).rows::<S>(k.clone());
+        let columns = self.w.columns(n);
+        for piece in tile::pieces::<S>(self.chosen.len(), panel.width) {
+            let first = self.chosen.start + piece.start;
+            let last = self.chosen.start + piece.end;
+            let mut starts = [0; MOST_ROWS];
+            for (start, from) in starts.iter_mut().zip(&self.rows.starts[first..last]) {
+                *start = from + k.start;
+            }
+            let left = Rows::new(self.rows.elements, &starts[..piece.len()], k.len(), 1);
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: `left` was made with as many elements as there are rows of the panel.
+            unsafe { tile::multiply(simd, left, panel, &mut sums) };
+            for (sums, start) in sums.iter().zip(&self.to_starts[first..last]) {
+                // SAFETY: every row and every panel is one task's own, and no two of them overlap.
+                let to = unsafe { self.to.slice_mut(start + columns.start, columns.len()) };
+                let bias = self.bias.map(|bias| &bias[columns.clone()]);
+                put(simd, sums, to, k.start > 0, bias);
+            }
+        }
+    }
+}
+
+/// Writes the sums of a row, or adds them to what is there.
+#[inline(always)]
+fn put<S: Simd, F: Real>(
+    simd: S,
+    sums: &[F::Vector<S>; WIDEST],
+    to: &mut [F],
+    more: bool,
+    bias: Option<&[F]>,
+) {
+    let register = lanes::<S, F>();
+    for (w, to) in to.chunks_mut(register).enumerate() {
+        let mut sum = Lanes::new(simd, sums[w]);
+        if more {
+            sum = sum + Lanes::load(simd, to);
+        } else if let Some(bias) = bias {
+            sum = sum + Lanes::load(simd, &bias[w * register..]);
+        }
+        sum.store(to);
+    }
+}
+
+/// `to = Σ_n a[n]ᵀ · b[n]`, `[M, N]`, and `sums = Σ_n b[n]`, `[N]`, for rows of `M` and of `N` elements,
+/// the terms in the order of the rows.
+pub(super) fn outer<F: Real>(
+    isa: Isa,
+    (a, m): (Starts<'_, F>, usize),
+    (b, n): (Starts<'_, F>, usize),
+    to: &mut [F],
+    to_stride: usize,
+    mut sums: Option<&mut [F]>,
+) {
+    assert_eq!(a.starts.len(), b.starts.len(), "every row has its counterpart");
+    assert!(to_stride >= n && (m == 0 || to.len() >= (m - 1) * to_stride + n), "a product fits");
+    assert!(sums.as_ref().is_none_or(|sums| sums.len() == n), "a sum for every column");
+    // So many rows of a panel stay in the cache while all of `a` passes.
+    const BLOCK: usize = 512;
+    let count = a.starts.len();
+    if count == 0 {
+        for row in to.chunks_mut(to_stride).take(m) {
+            row[..n].fill(F::zero());
+        }
+        if let Some(sums) = sums {
+            sums.fill(F::zero());
+        }
+        return;
+    }
+    let wide = isa.lanes::<F>() * WIDEST;
+    let panels = n.div_ceil(wide);
+    let to = Shared::new(to);
+    let sums = sums.as_mut().map(|sums| Shared::new(sums));
+    let mut columns = Aligned::zeros(m * BLOCK.min(count));
+    for first in (0..count).step_by(BLOCK) {
+        let block = first..count.min(first + BLOCK);
+        let k = block.len();
+        let work = k * m * n;
+        // The columns of `a`, a tile's worth side by side.
+        let packed = Shared::new(columns.get_mut());
+        let pieces = m.div_ceil(COLUMNS);
+        threads::each(pieces.div_ceil(PIECES), work, |part| {
+            for piece in part * PIECES..pieces.min((part + 1) * PIECES) {
+                let columns = piece * COLUMNS..m.min((piece + 1) * COLUMNS);
+                pack_columns(a, block.clone(), columns, k, packed);
+            }
+        });
+        let columns = columns.get();
+        threads::each(panels, work, |panel| {
+            isa.run(Outer {
+                columns,
+                m,
+                b: Starts { starts: &b.starts[block.clone()], ..b },
+                chosen: panel * wide..n.min((panel + 1) * wide),
+                to,
+                to_stride,
+                sums,
+                more: first > 0,
+            });
+        });
+    }
+}
+
+/// Columns of the left-hand side that a tile takes at once.
+const COLUMNS: usize = 6;
+
+/// Tiles that are packed as one piece of work.
+const PIECES: usize = 8;
+
+/// Copies some columns of the rows `block`, so that a tile reads them from one end to the other.
+#[expect(unsafe_code, reason = "threads write parts of the same memory")]
+fn pack_columns<F: Real>(
+    a: Starts<'_, F>,
+    block: Range<usize>,
+    columns: Range<usize>,
+    k: usize,
+    packed: Shared<F>,
+) {
+    // SAFETY: these columns are one task's own.
+    let to = unsafe { packed.slice_mut(columns.start * k, columns.len() * k) };
+    for (to, start) in to.chunks_exact_mut(columns.len()).zip(&a.starts[block]) {
+        to.copy_from_slice(&a.elements[start + columns.start..start + columns.end]);
+    }
+}
+
+/// One panel of columns of a sum of outer products.
+struct Outer<'a, F> {
+    columns: &'a [F],
+    m: usize,
+    b: Starts<'a, F>,
+    chosen: Range<usize>,
+    to: Shared<F>,
+    to_stride: usize,
+    sums: Option<Shared<F>>,
+    more: bool,
+}
+
+impl<F: Real> WithSimd for Outer<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "the innermost loop checks no bounds")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let register = lanes::<S, F>();
+        let width = self.chosen.len().div_ceil(register);
+        let k = self.b.starts.len();
+        let mut right = Aligned::zeros(k * width * register);
+        let mut total = [Lanes::splat(simd, F::zero()); WIDEST];
+        for (to, start) in right.get_mut().chunks_exact_mut(width * register).zip(self.b.starts) {
+            let from = &self.b.elements[start + self.chosen.start..start + self.chosen.end];
+            for w in 0..width {
+                let numbers = Lanes::load(simd, &from[w * register..]);
+                numbers.store(&mut to[w * register..(w + 1) * register]);
+                total[w] = total[w] + numbers;
+            }
+        }
+        if let Some(sums) = self.sums {
+            // SAFETY: these columns are one task's own.
+            let sums = unsafe { sums.slice_mut(self.chosen.start, self.chosen.len()) };
+            for (total, to) in total.into_iter().zip(sums.chunks_mut(register)) {
+                let total = if self.more { total + Lanes::load(simd, to) } else { total };
+                total.store(to);
+            }
+        }
+        let panel = Panel::new(right.get(), width);
+        for first in (0..self.m).step_by(COLUMNS) {
+            let last = self.m.min(first + COLUMNS);
+            let count = last - first;
+            let mut starts = [0; MOST_ROWS];
+            for (n, start) in starts.iter_mut().enumerate() {
+                *start = first * k + n;
+            }
+            let left = Rows::new(self.columns, &starts[..count], k, count);
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: `left` was made with as many elements as there are rows of the panel.
+            unsafe { tile::multiply(simd, left, panel, &mut sums) };
+            for (n, sums) in sums.iter().take(count).enumerate() {
+                let at = (first + n) * self.to_stride + self.chosen.start;
+                // SAFETY: these columns are one task's own.
+                let to = unsafe { self.to.slice_mut(at, self.chosen.len()) };
+                put(simd, sums, to, self.more, None);
+            }
+        }
     }
 }

@@ -1,78 +1,197 @@
-//! The sequences of a batch have nothing to do with each other: large batches are split into rows
-//! that run on threads of their own, for the whole sequence. Where they are split depends on the
-//! sizes alone, and sums over the parts are taken in their order, so the number of threads does not
-//! change a bit.
+//! The sequences of a batch have nothing to do with each other, so each thread takes some of them
+//! through the whole sequence and waits for nobody. A row's numbers do not depend on who computes
+//! them.
 
 use std::ops::Range;
 
-use burn::{
-    backend::{Flex, ops::FloatTensorOps, tensor::FloatTensor},
-    tensor::Slice,
+use pulp::Simd;
+
+use super::{
+    Real, Sizes,
+    panels::Panels,
+    simd::{Lanes, lanes},
+    threads::{self, Shared},
+    tile::{self, MOST_ROWS, Rows},
 };
-use rayon::prelude::*;
+use crate::ops::Course;
 
-use super::product::PARALLEL;
-use crate::{Lengths, ops::Course};
+/// Fewer rows than this would leave a thread waiting for the weights.
+const FEWEST_ROWS: usize = 4;
 
-/// About how many rows are a part.
-const ROWS: usize = 64;
-
-/// The parts of a batch of `batch` rows whose steps each multiply `[batch, hidden]` by
-/// `[hidden, width]`: one where the work is small.
-pub(super) fn parts(batch: usize, hidden: usize, width: usize) -> Vec<Range<usize>> {
-    let wanted = (batch + ROWS / 2) / ROWS;
-    let count = if batch * hidden * width < PARALLEL { 1 } else { wanted.max(1) };
-    let cut = |n: usize| n * batch / count;
-    (0..count).map(|n| cut(n)..cut(n + 1)).collect()
+/// Rows that one thread runs, the longest sequence first.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) rows: Vec<usize>,
+    lengths: Vec<usize>,
 }
 
-/// Runs every part, on as many threads as there are; the results in the order of the parts.
-pub(super) fn each<T: Send>(
-    parts: &[Range<usize>],
-    run: impl Fn(&Range<usize>) -> T + Send + Sync,
-) -> Vec<T> {
-    parts.par_iter().map(run).collect()
+impl Share {
+    /// The rows whose step `t` is real, and the others.
+    #[inline(always)]
+    pub(super) fn at(&self, t: usize) -> (&[usize], &[usize]) {
+        self.rows.split_at(self.lengths.partition_point(|length| *length > t))
+    }
 }
 
-/// The course of some rows.
-pub(super) fn course(course: &Course, rows: &Range<usize>) -> Course {
-    let lengths = course.lengths.as_slice()[rows.clone()].to_vec();
-    Course { lengths: Lengths::new(lengths, course.lengths.steps()), direction: course.direction }
+/// Deals the rows of a batch: as many to each of `count` shares, and as long ones.
+fn shares(course: &Course, count: usize) -> Vec<Share> {
+    let lengths = course.lengths.as_slice();
+    let mut rows: Vec<usize> = (0..lengths.len()).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(lengths[*row]));
+    let share = |n: usize| {
+        let rows: Vec<usize> = rows.iter().copied().skip(n).step_by(count).collect();
+        let lengths = rows.iter().map(|row| lengths[*row]).collect();
+        Share { rows, lengths }
+    };
+    (0..count).map(share).collect()
 }
 
-/// Some rows of a tensor whose dimension `dim` is the batch.
-pub(super) fn of(tensor: &FloatTensor<Flex>, dim: usize, rows: &Range<usize>) -> FloatTensor<Flex> {
-    let mut slices = vec![Slice::full(); dim];
-    slices.push(Slice::from(rows.clone()));
-    Flex::float_slice(tensor.clone(), &slices)
+/// Runs all rows of a batch, on several threads if it is worth it, where a row costs so many
+/// multiplications.
+pub(super) fn each_share(
+    course: &Course,
+    multiplications: usize,
+    run: impl Fn(&Share) + Send + Sync,
+) {
+    let batch = course.lengths.batch();
+    let work = batch * multiplications;
+    let count = threads::parts(work).min(batch / FEWEST_ROWS).max(1);
+    let shares = shares(course, count);
+    threads::each(count, work, |n| run(&shares[n]));
 }
 
-/// The parts of a tensor put together again.
-pub(super) fn joined(parts: Vec<FloatTensor<Flex>>, dim: usize) -> FloatTensor<Flex> {
-    Flex::float_cat(parts, dim)
+/// The states `n` of some rows, to be multiplied.
+///
+/// # Safety
+///
+/// They are written, and nobody writes them while the result is used.
+#[inline(always)]
+#[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+pub(super) unsafe fn states<F: Real>(
+    states: Shared<F>,
+    sizes: Sizes,
+    n: usize,
+    rows: &[usize],
+) -> Rows<F> {
+    // SAFETY: the caller's promise.
+    unsafe { shared(states, rows, sizes.hidden, |row| sizes.at(n, row)) }
 }
 
-/// The sum of the parts, in their order.
-pub(super) fn summed(parts: Vec<FloatTensor<Flex>>) -> FloatTensor<Flex> {
-    let sum = parts.into_iter().reduce(Flex::float_add);
-    sum.expect("a batch has at least one part")
+/// The first `width` elements of some rows of shared memory, which start `at` somewhere.
+///
+/// # Safety
+///
+/// They are written, and nobody writes them while the result is used.
+#[inline(always)]
+#[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+pub(super) unsafe fn shared<F: Real>(
+    memory: Shared<F>,
+    rows: &[usize],
+    width: usize,
+    at: impl Fn(usize) -> usize,
+) -> Rows<F> {
+    assert!(rows.len() <= MOST_ROWS, "a tile has few rows");
+    let mut starts = [std::ptr::null(); MOST_ROWS];
+    for (start, row) in starts.iter_mut().zip(rows) {
+        // SAFETY: the caller's promise.
+        *start = unsafe { memory.slice(at(*row), width) }.as_ptr();
+    }
+    // SAFETY: as above.
+    unsafe { Rows::of_pointers(starts, rows.len(), 1) }
+}
+
+/// What belongs to the steps, `[T, B, width]`: the left-hand side of a product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps<F> {
+    pub(super) memory: Shared<F>,
+    pub(super) width: usize,
+    pub(super) sizes: Sizes,
+}
+
+/// Multiplies the first columns of step `t` of some rows by rows `k` of all panels of `w`, and hands
+/// each register of the results to `put` with its row and its first column.
+///
+/// # Safety
+///
+/// These rows of step `t` are written, and nobody writes them meanwhile.
+///
+/// # Panics
+///
+/// If there are not as many columns as `k` says.
+#[inline(always)]
+#[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+pub(super) unsafe fn times<S: Simd, F: Real>(
+    simd: S,
+    (left, t): (Steps<F>, usize),
+    rows: &[usize],
+    w: &Panels<F>,
+    k: Range<usize>,
+    put: impl Fn(usize, usize, Lanes<S, F>),
+) {
+    let Steps { memory, width, sizes } = left;
+    assert!(k.len() <= width, "the columns of a step are as many as are multiplied");
+    for n in 0..w.count() {
+        let panel = w.get(n).rows::<S>(k.clone());
+        for piece in tile::pieces::<S>(rows.len(), panel.width) {
+            let rows = &rows[piece];
+            let mut sums = tile::no_sums::<S, F>(simd);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let left = shared(memory, rows, k.len(), |row| sizes.row(t, row) * width);
+                tile::multiply(simd, left, panel, &mut sums);
+            }
+            for (row, sums) in rows.iter().zip(&sums) {
+                for register in 0..panel.width {
+                    let at = w.columns(n).start + register * lanes::<S, F>();
+                    put(*row, at, Lanes::new(simd, sums[register]));
+                }
+            }
+        }
+    }
+}
+
+/// Where the state before every real step starts, and where what belongs to the step does, which is
+/// `width` wide: in the order of the steps, then of the rows.
+pub(super) fn starts_of_steps(
+    course: &Course,
+    hidden: usize,
+    width: usize,
+) -> (Vec<usize>, Vec<usize>) {
+    let lengths = course.lengths.as_slice();
+    let before = course.direction.inputs_from();
+    let steps =
+        (0..course.lengths.steps()).flat_map(|t| (0..lengths.len()).map(move |row| (t, row)));
+    let real = steps.filter(|(t, row)| *t < lengths[*row]);
+    real.map(|(t, row)| {
+        let step = t * lengths.len() + row;
+        ((step + before * lengths.len()) * hidden, step * width)
+    })
+    .unzip()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Direction, Lengths};
 
     #[test]
-    fn parts_cover_all_rows_once_and_are_about_as_large() {
-        for batch in [1, 31, 64, 95, 96, 128, 200, 1000] {
-            let parts = parts(batch, 1000, 4000);
-            assert_eq!(
-                parts.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
-                (0..batch).collect::<Vec<_>>()
-            );
-            assert!(parts.iter().all(|part| parts.len() == 1 || part.len() >= ROWS / 2));
+    fn every_row_is_in_one_share_and_shares_are_about_as_long() {
+        let lengths: Vec<usize> = (0..37).map(|row| row * 7 % 12).collect();
+        let total: usize = lengths.iter().sum();
+        let course = Course { lengths: Lengths::new(lengths, 12), direction: Direction::Forward };
+        for count in 1..6 {
+            let shares = shares(&course, count);
+            let mut all: Vec<usize> = shares.iter().flat_map(|share| share.rows.clone()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..37).collect::<Vec<_>>());
+            for share in &shares {
+                let steps: usize = share.lengths.iter().sum();
+                assert!(steps.abs_diff(total / count) <= 12, "{steps} of {total} in {count}");
+                let (running, resting) = share.at(5);
+                assert_eq!(running.len() + resting.len(), share.rows.len());
+                assert!(running.iter().all(|row| row * 7 % 12 > 5));
+                assert!(resting.iter().all(|row| row * 7 % 12 <= 5));
+            }
         }
-        let whole = 0..128;
-        assert_eq!(parts(128, 10, 40), [whole]);
     }
 }
