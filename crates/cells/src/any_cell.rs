@@ -205,8 +205,8 @@ impl Cell for AnyCell {
         with_cell!(self, cell => cell.initial_state(batch).into_any())
     }
 
-    fn project(&self, x: Tensor<3>, start: &AnyState) -> Tensor<3> {
-        with_cell!(self, cell => cell.project(x, &Kind::of(start.clone())))
+    fn project(&self, x: Tensor<3>, start: &AnyState, lengths: &Lengths) -> Tensor<3> {
+        with_cell!(self, cell => cell.project(x, &Kind::of(start.clone()), lengths))
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: AnyState, paths: &P) -> AnyState {

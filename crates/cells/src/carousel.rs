@@ -13,7 +13,8 @@
 //!
 //! Source: Hochreiter & Schmidhuber (1997), Long Short-Term Memory, section 3.2.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -71,8 +72,8 @@ impl Cell for CarouselCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

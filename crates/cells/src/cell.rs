@@ -23,8 +23,9 @@ pub trait Cell: Module + ModuleDisplay {
 
     /// The part of the step that does not look at what a step writes, for all steps at once:
     /// `[B, T, I]` to `[B, T, G]`. `start` is there for what lasts a whole sequence, such as a
-    /// dropout mask on the input.
-    fn project(&self, x: Tensor<3>, start: &Self::State) -> Tensor<3>;
+    /// dropout mask on the input. Steps beyond `lengths` are not read, and nobody reads what
+    /// stands there in the result.
+    fn project(&self, x: Tensor<3>, start: &Self::State, lengths: &Lengths) -> Tensor<3>;
 
     /// The recurrence proper: `projected`, `[B, G]`, and a state to the next state. What reads the
     /// past goes along `paths`; [`Direct`] for the cell's own equations.
@@ -36,7 +37,8 @@ pub trait Cell: Module + ModuleDisplay {
 
     /// One whole step: `x`, `[B, I]`, and a state to the next state.
     fn step(&self, x: Tensor<2>, state: Self::State) -> Self::State {
-        let projected = self.project(x.unsqueeze_dim(1), &state).squeeze_dim(1);
+        let lengths = Lengths::full(x.dims()[0], 1);
+        let projected = self.project(x.unsqueeze_dim(1), &state, &lengths).squeeze_dim(1);
         self.advance(projected, state, &Direct)
     }
 

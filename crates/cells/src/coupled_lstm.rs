@@ -12,13 +12,8 @@
 //!
 //! Source: Greff et al. (2017), LSTM: A Search Space Odyssey, section 3.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::{Direction, Gates, Lengths};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused};
 
@@ -79,8 +74,8 @@ impl Cell for CoupledLstmCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

@@ -18,13 +18,10 @@
 //! its first version resets after the product, its last before); Chung et al. (2014), Empirical
 //! Evaluation of Gated Recurrent Neural Networks on Sequence Modeling (`z` writes, reset before).
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{
+    Direction, GruOperands, Lengths, Reset, Update, gru_sequence, project_sequence,
 };
-use recurrent_kernels::{Direction, GruOperands, Lengths, Reset, Update, gru_sequence};
 
 use crate::{Cell, Gated, Paths, init};
 
@@ -98,8 +95,8 @@ impl Cell for GruCell {
         init::zeros_like_weight(&self.w_h, batch, self.d_hidden())
     }
 
-    fn project(&self, x: Tensor<3>, _start: &Tensor<2>) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b_x.val()))
+    fn project(&self, x: Tensor<3>, _start: &Tensor<2>, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b_x.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {

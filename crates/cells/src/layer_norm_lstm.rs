@@ -17,8 +17,9 @@ use burn::{
     module::Param,
     nn::{LayerNorm, LayerNormConfig},
     prelude::*,
-    tensor::{activation::sigmoid, module::linear},
+    tensor::activation::sigmoid,
 };
+use recurrent_kernels::{Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -83,8 +84,8 @@ impl Cell for LayerNormLstmCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        let normalised = self.norm_x.forward(linear(x, self.w_x.val(), None));
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        let normalised = self.norm_x.forward(project_sequence(x, self.w_x.val(), None, lengths));
         normalised + self.b.val().unsqueeze::<3>()
     }
 

@@ -15,13 +15,8 @@
 //! Hierarchical Recurrent Neural Networks for Long-Term Dependencies; Jaeger et al. (2007),
 //! Optimization and Applications of Echo State Networks with Leaky-Integrator Neurons.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::Activation;
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Activation, Lengths, project_sequence};
 
 use crate::{Cell, Paths, init, rnn::activate};
 
@@ -198,8 +193,8 @@ impl Cell for LeakyCell {
         init::zeros_like_weight(&self.w_h, batch, self.d_hidden())
     }
 
-    fn project(&self, x: Tensor<3>, _start: &Tensor<2>) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &Tensor<2>, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: Tensor<2>, paths: &P) -> Tensor<2> {

@@ -42,8 +42,8 @@ impl<C: Cell> Cell for LearnedStart<C> {
         })
     }
 
-    fn project(&self, x: Tensor<3>, start: &C::State) -> Tensor<3> {
-        self.cell.project(x, start)
+    fn project(&self, x: Tensor<3>, start: &C::State, lengths: &Lengths) -> Tensor<3> {
+        self.cell.project(x, start, lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: C::State, paths: &P) -> C::State {

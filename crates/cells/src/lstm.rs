@@ -21,13 +21,8 @@
 //! Schmidhuber & Cummins (2000), Learning to Forget; for its initial bias of 1, Jozefowicz et al.
 //! (2015), An Empirical Exploration of Recurrent Network Architectures.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::{Direction, Gates, Lengths, LstmOperands, lstm_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Direction, Gates, Lengths, LstmOperands, lstm_sequence, project_sequence};
 
 use crate::{Cell, Gated, Part, Paths, State, init};
 
@@ -110,8 +105,8 @@ impl Cell for LstmCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

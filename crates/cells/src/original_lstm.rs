@@ -13,13 +13,8 @@
 //! functions `4σ − 2` and `2σ − 1` are those of its appendix. The paper also cuts gradients that
 //! leave a cell through its gates: wrap the cell in [`Truncated`](crate::Truncated).
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::{Direction, Gates, Lengths};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused, unroll::step_by_step};
 
@@ -113,8 +108,8 @@ impl Cell for OriginalLstmCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

@@ -15,13 +15,8 @@
 //! Networks, section 2. The paper drops the output squash and, in its experiments, the input squash;
 //! both are kept here.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::{Direction, Gates, Lengths};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused};
 
@@ -86,8 +81,8 @@ impl Cell for PeepholeLstmCell {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

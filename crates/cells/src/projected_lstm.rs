@@ -12,12 +12,8 @@
 //! Source: Sak, Senior & Beaufays (2014), Long Short-Term Memory Recurrent Neural Network
 //! Architectures for Large Scale Acoustic Modeling, section 2.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use recurrent_kernels::{Lengths, project_sequence};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -83,8 +79,8 @@ impl Cell for ProjectedLstmCell {
         }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &LstmState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

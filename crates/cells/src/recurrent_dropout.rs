@@ -13,6 +13,7 @@ use burn::{
     nn::{Dropout, DropoutConfig},
     prelude::*,
 };
+use recurrent_kernels::Lengths;
 
 use crate::{Cell, Gated, Paths};
 
@@ -72,8 +73,8 @@ impl<C: Gated> Cell for RecurrentDropout<C> {
         self.cell.initial_state(batch)
     }
 
-    fn project(&self, x: Tensor<3>, start: &C::State) -> Tensor<3> {
-        self.cell.project(x, start)
+    fn project(&self, x: Tensor<3>, start: &C::State, lengths: &Lengths) -> Tensor<3> {
+        self.cell.project(x, start, lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: C::State, paths: &P) -> C::State {

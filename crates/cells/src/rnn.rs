@@ -9,13 +9,8 @@
 //! Source: Elman (1990), Finding Structure in Time. For `relu` with an identity start, Le et al.
 //! (2015), A Simple Way to Initialize Recurrent Networks of Rectified Linear Units.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::relu, module::linear},
-};
-use recurrent_kernels::{Activation, Direction, Lengths, rnn_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::relu};
+use recurrent_kernels::{Activation, Direction, Lengths, project_sequence, rnn_sequence};
 
 use crate::{Cell, Paths, init};
 
@@ -88,8 +83,8 @@ impl Cell for RnnCell {
         init::zeros_like_weight(&self.w_h, batch, self.d_hidden())
     }
 
-    fn project(&self, x: Tensor<3>, _start: &Tensor<2>) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &Tensor<2>, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {

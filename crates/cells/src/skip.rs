@@ -13,8 +13,8 @@
 //! Neural Networks; Goodfellow, Bengio & Courville (2016), Deep Learning, sections 10.9.1 and
 //! 10.9.3.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
-use recurrent_kernels::Activation;
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Activation, Lengths, project_sequence};
 
 use crate::{Cell, Part, Paths, State, init, rnn::activate};
 
@@ -126,8 +126,8 @@ impl Cell for SkipCell {
         SkipState { past: vec![zeros; depth] }
     }
 
-    fn project(&self, x: Tensor<3>, _start: &SkipState) -> Tensor<3> {
-        linear(x, self.w_x.val(), Some(self.b.val()))
+    fn project(&self, x: Tensor<3>, _start: &SkipState, lengths: &Lengths) -> Tensor<3> {
+        project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: SkipState, paths: &P) -> SkipState {

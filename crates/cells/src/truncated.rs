@@ -8,6 +8,7 @@
 //! Schmidhuber (2005) dropped the truncation, and so does every cell here that is not wrapped.
 
 use burn::prelude::*;
+use recurrent_kernels::Lengths;
 
 use crate::{Cell, Gated, Paths};
 
@@ -57,8 +58,8 @@ impl<C: Cell> Cell for Truncated<C> {
         self.cell.initial_state(batch)
     }
 
-    fn project(&self, x: Tensor<3>, start: &C::State) -> Tensor<3> {
-        self.cell.project(x, start)
+    fn project(&self, x: Tensor<3>, start: &C::State, lengths: &Lengths) -> Tensor<3> {
+        self.cell.project(x, start, lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: C::State, paths: &P) -> C::State {

@@ -15,6 +15,7 @@ use burn::{
     nn::{Dropout, DropoutConfig},
     prelude::*,
 };
+use recurrent_kernels::Lengths;
 
 use crate::{Cell, Gated, Part, Paths, State};
 
@@ -113,9 +114,9 @@ impl<C: Cell> Cell for VariationalDropout<C> {
         }
     }
 
-    fn project(&self, x: Tensor<3>, start: &Self::State) -> Tensor<3> {
+    fn project(&self, x: Tensor<3>, start: &Self::State, lengths: &Lengths) -> Tensor<3> {
         let x = x * start.input_mask.clone().unsqueeze_dim(1);
-        self.cell.project(x, &start.inner)
+        self.cell.project(x, &start.inner, lengths)
     }
 
     fn advance<P: Paths>(

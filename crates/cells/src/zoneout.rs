@@ -16,6 +16,7 @@ use burn::{
     prelude::*,
     tensor::Distribution,
 };
+use recurrent_kernels::Lengths;
 
 use crate::{Cell, Gated, Part, Paths, State};
 
@@ -76,8 +77,8 @@ impl<C: Cell> Cell for Zoneout<C> {
         self.cell.initial_state(batch)
     }
 
-    fn project(&self, x: Tensor<3>, start: &C::State) -> Tensor<3> {
-        self.cell.project(x, start)
+    fn project(&self, x: Tensor<3>, start: &C::State, lengths: &Lengths) -> Tensor<3> {
+        self.cell.project(x, start, lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: C::State, paths: &P) -> C::State {

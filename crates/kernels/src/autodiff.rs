@@ -9,6 +9,7 @@ use burn_autodiff::{
 };
 
 use crate::{
+    Lengths,
     gru::{Reset, Update},
     lstm::Gates,
     ops::{Course, SequenceOps},
@@ -18,6 +19,21 @@ use crate::{
 // `compute_bound` keeps what the backward pass needs also under `gradient_checkpointing()`: running
 // a whole sequence again is what checkpointing by operation should not do.
 impl<B: Backend + SequenceOps, C: CheckpointStrategy> SequenceOps for Autodiff<B, C> {
+    fn project_sequence(
+        x: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w_x.node(), b.node()];
+        let (x, w_x, b) = (x.into_primitive(), w_x.into_primitive(), b.into_primitive());
+        let projected = B::project_sequence(x.clone(), w_x.clone(), b, lengths.clone());
+        match Project.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(ProjectSaved::<B> { x, w_x, lengths }, projected),
+            OpsKind::UnTracked(prep) => prep.finish(projected),
+        }
+    }
+
     fn rnn_sequence(
         x: FloatTensor<Self>,
         w_h: FloatTensor<Self>,
@@ -105,6 +121,38 @@ impl<B: Backend + SequenceOps, C: CheckpointStrategy> SequenceOps for Autodiff<B
 }
 
 /// What a node keeps until its backward pass.
+#[derive(Clone, Debug)]
+struct ProjectSaved<B: Backend> {
+    x: FloatTensor<B>,
+    w_x: FloatTensor<B>,
+    lengths: Lengths,
+}
+
+#[derive(Debug)]
+struct Project;
+
+impl<B: Backend + SequenceOps> Backward<B, 3> for Project {
+    type State = ProjectSaved<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ProjectSaved { x, w_x, lengths } = ops.state;
+        let [input, weights, bias] = ops.parents;
+        if weights.is_some() || bias.is_some() {
+            let (dw, db) = B::project_weight_gradients(grad.clone(), x, lengths.clone());
+            for (parent, gradient) in [(weights, dw), (bias, db)] {
+                if let Some(node) = parent {
+                    grads.register::<B>(node.id, gradient);
+                }
+            }
+        }
+        if let Some(node) = input {
+            let dx = B::project_input_gradient(grad, w_x, lengths);
+            grads.register::<B>(node.id, dx);
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct RnnSaved<B: Backend> {
     w_h: FloatTensor<B>,

@@ -3,7 +3,8 @@
 //! A recurrence written in tensor operations costs some twenty small kernels a step, as many nodes
 //! in the autodiff graph, and a backward pass that is quadratic in the number of steps. Here one
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
-//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`].
+//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`], and before them
+//! [`project_sequence`] for the input side.
 //!
 //! Each runs on every backend: [`ops::SequenceOps`] has a default composed of Burn's operations,
 //! and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
@@ -18,12 +19,14 @@ mod gru;
 mod lengths;
 mod lstm;
 pub mod ops;
+mod project;
 mod rnn;
 mod sequence;
 
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
+pub use project::project_sequence;
 pub use rnn::{Activation, rnn_sequence};
 
 #[cfg(test)]

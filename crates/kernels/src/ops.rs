@@ -41,6 +41,37 @@ pub struct Course {
     Fusion: cfg(feature = "fusion"),
 )]
 pub trait SequenceOps: Backend {
+    /// The input side of all steps, `[T, B, I]` to `[T, B, G]`, zero at padded ones.
+    #[fusion(dtype = x, shape = spec::projected(x, w_x))]
+    fn project_sequence(
+        x: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        composed::project::forward::<Self>(x, w_x, b, &lengths)
+    }
+
+    /// The gradient of `x`.
+    #[fusion(dtype = grad, shape = spec::unprojected(grad, w_x))]
+    fn project_input_gradient(
+        grad: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        composed::project::input_gradient::<Self>(grad, w_x, &lengths)
+    }
+
+    /// The gradients of `(w_x, b)`.
+    #[fusion(meta = spec::project_weight_gradients)]
+    fn project_weight_gradients(
+        grad: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::project::weight_gradients::<Self>(grad, x, &lengths)
+    }
+
     /// States `[T + 1, B, H]`.
     #[fusion(dtype = x, shape = spec::states(x, h0))]
     fn rnn_sequence(
@@ -173,7 +204,25 @@ impl SequenceOps for burn_cubecl::CubeBackend {}
 mod spec {
     use burn::tensor::Shape;
 
-    use super::{Activation, Course, Gates, Reset, TensorSpec, Update};
+    use super::{Activation, Course, Gates, Lengths, Reset, TensorSpec, Update};
+
+    pub(super) fn projected(x: &Shape, w_x: &Shape) -> Shape {
+        [x[0], x[1], w_x[1]].into()
+    }
+
+    pub(super) fn unprojected(grad: &Shape, w_x: &Shape) -> Shape {
+        [grad[0], grad[1], w_x[0]].into()
+    }
+
+    pub(super) fn project_weight_gradients(
+        grad: &TensorSpec,
+        x: &TensorSpec,
+        _lengths: &Lengths,
+    ) -> (TensorSpec, TensorSpec) {
+        let (input, width) = (x.shape[2], grad.shape[2]);
+        let spec = |shape: Shape| TensorSpec::new(shape, x.dtype);
+        (spec([input, width].into()), spec([width].into()))
+    }
 
     pub(super) fn states(x: &Shape, h0: &Shape) -> Shape {
         [x[0] + 1, h0[0], h0[1]].into()

@@ -40,7 +40,7 @@ fn lk_1_no_leak_is_the_plain_network(#[values(Average::Output, Average::Sum)] av
     let rnn = RnnCell { w_x, w_h, b, activation };
     let (x, lengths) = (inputs(2, 5, &Device::flex()), Lengths::full(2, 5));
     let start = rnn.initial_state(2);
-    let projected = rnn.project(x.clone(), &start);
+    let projected = rnn.project(x.clone(), &start, &lengths);
     let (y, _) = step_by_step(&rnn, projected, start, &lengths, Direction::Forward);
     assert_same_bits(&run(&cell, x, None), &y);
 }

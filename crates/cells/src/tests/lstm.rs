@@ -29,7 +29,7 @@ fn run<C: Cell>(cell: &C, x: &Tensor<3>, start: C::State) -> (Tensor<3>, C::Stat
 
 fn composed<C: Cell>(cell: &C, x: &Tensor<3>, start: C::State) -> Tensor<3> {
     let lengths = Lengths::full(x.dims()[0], x.dims()[1]);
-    let projected = cell.project(x.clone(), &start);
+    let projected = cell.project(x.clone(), &start, &lengths);
     step_by_step(cell, projected, start, &lengths, Direction::Forward).0
 }
 
@@ -97,7 +97,7 @@ fn ls_3_a_forget_gate_scales_the_error() {
 
     let x = random([2, 20, 3], 32, DType::F64, &Device::flex());
     let plain = cell.valid();
-    let projected = plain.project(x, &plain.initial_state(2));
+    let projected = plain.project(x, &plain.initial_state(2), &Lengths::full(2, 20));
     let f = burn::tensor::activation::sigmoid(projected.narrow(2, 4, 4));
     let product = f.prod_dim(1).squeeze_dim::<2>(1);
     assert_close(&gradient, (weights.inner() * product).into_data(), 1e-13);

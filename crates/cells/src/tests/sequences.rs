@@ -22,7 +22,7 @@ fn fused_equals_step_by_step() {
                 [[5, 5, 5, 5], [2, 5, 0, 1]].into_iter().flat_map(|l| BOTH.map(|d| (l, d)))
             {
                 let lengths = Lengths::new(lengths, 5);
-                let projected = cell.project(x.clone(), &start);
+                let projected = cell.project(x.clone(), &start, &lengths);
                 let (y, last) =
                     cell.sequence(projected.clone(), start.clone(), &lengths, direction);
                 let (expected_y, expected) =

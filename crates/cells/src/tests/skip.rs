@@ -25,7 +25,7 @@ fn with_edges(rnn: &RnnCell, edges: Vec<(usize, Tensor<2>)>) -> SkipCell {
 fn composed<C: Cell>(cell: &C, x: &Tensor<3>) -> Tensor<3> {
     let lengths = Lengths::full(x.dims()[0], x.dims()[1]);
     let start = cell.initial_state(lengths.batch());
-    let projected = cell.project(x.clone(), &start);
+    let projected = cell.project(x.clone(), &start, &lengths);
     step_by_step(cell, projected, start, &lengths, Direction::Forward).0
 }
 

@@ -18,8 +18,9 @@ fn run<C: Cell>(cell: &C, device: &Device) -> (Tensor<3>, C::State) {
 
 fn composed<C: Cell>(cell: &C, device: &Device) -> Tensor<3> {
     let start = cell.initial_state(2);
-    let projected = cell.project(inputs(2, 6, device), &start);
-    step_by_step(cell, projected, start, &Lengths::full(2, 6), Direction::Forward).0
+    let lengths = Lengths::full(2, 6);
+    let projected = cell.project(inputs(2, 6, device), &start, &lengths);
+    step_by_step(cell, projected, start, &lengths, Direction::Forward).0
 }
 
 /// LS-9: rates of 0 are the cell itself, in training and out of it.
@@ -107,7 +108,8 @@ fn recurrent_dropout_never_drops_the_memory() {
             u * 0.0
         }
     }
-    let projected = no_update.project(x.unsqueeze_dim(1), &start).squeeze_dim(1);
+    let projected =
+        no_update.project(x.unsqueeze_dim(1), &start, &Lengths::full(40, 1)).squeeze_dim(1);
     let kept = no_update.advance(projected, start, &Nothing).cell;
     let d = (dropped.cell - kept.clone()) / (plain.cell - kept);
     let (mut zeros, mut all) = (0, 0);
@@ -172,11 +174,10 @@ fn wrappers_compose() {
     let device = Device::flex().autodiff();
     let cell = Zoneout::new(VariationalDropout::new(lstm(&device), 0.9, 0.0), 0.0, 0.0);
     let start = cell.initial_state(2);
-    let masked = cell
-        .cell
-        .cell
-        .project(inputs(2, 6, &device) * start.input_mask.clone().unsqueeze_dim(1), &start.inner);
-    assert_same_bits(&cell.project(inputs(2, 6, &device), &start), &masked);
+    let (x, lengths) = (inputs(2, 6, &device), Lengths::full(2, 6));
+    let masked = x.clone() * start.input_mask.clone().unsqueeze_dim(1);
+    let masked = cell.cell.cell.project(masked, &start.inner, &lengths);
+    assert_same_bits(&cell.project(x, &start, &lengths), &masked);
 
     // The gradient of 1997 holds below dropout on the update as well.
     let original = drawn(OriginalLstmConfig::new(3, 4).init(&device), DType::F64);

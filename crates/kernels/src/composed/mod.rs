@@ -3,5 +3,6 @@
 
 pub(crate) mod gru;
 pub(crate) mod lstm;
+pub(crate) mod project;
 pub(crate) mod rnn;
 mod value;

@@ -160,7 +160,7 @@ impl<B: Backend> Value<B> {
     }
 }
 
-/// The rows of one step that are padding, `[B, 1]`; none if every sequence is still running.
+/// The rows that are padding, of one step, `[B, 1]`, or of all, `[T · B, 1]`; none if there are none.
 pub(super) struct Padding<B: Backend>(Option<burn::backend::tensor::BoolTensor<B>>);
 
 impl<B: Backend> Padding<B> {
@@ -168,9 +168,22 @@ impl<B: Backend> Padding<B> {
         if lengths.all_run_at(t) {
             return Self(None);
         }
+        Self::new(lengths.padded_at(t), like)
+    }
+
+    /// Of all steps, time-major.
+    pub(super) fn of_all(lengths: &Lengths, like: &Value<B>) -> Self {
+        if lengths.is_full() {
+            return Self(None);
+        }
+        Self::new((0..lengths.steps()).flat_map(|t| lengths.padded_at(t)).collect(), like)
+    }
+
+    fn new(padded: Vec<bool>, like: &Value<B>) -> Self {
         let device = like.0.device();
         let dtype = get_device_settings::<B>(&device).bool_dtype;
-        let data = TensorData::new(lengths.padded_at(t), [lengths.batch(), 1]);
+        let rows = padded.len();
+        let data = TensorData::new(padded, [rows, 1]);
         Self(Some(B::bool_from_data(data.convert_dtype(dtype.into()), &device)))
     }
 }

@@ -11,6 +11,7 @@ mod gru;
 mod lstm;
 mod panels;
 mod product;
+mod project;
 mod real;
 mod rnn;
 mod rows;
@@ -31,6 +32,8 @@ use crate::{
     rnn::Activation,
 };
 use real::Real;
+#[cfg(test)]
+pub(crate) use simd::{Isa, forced};
 
 /// The elements of a tensor in row-major order, copied only if it is a view.
 struct Elements<F>(FloatTensor<Flex>, std::marker::PhantomData<F>);
@@ -115,6 +118,46 @@ macro_rules! by_dtype {
 }
 
 impl SequenceOps for Flex {
+    fn project_sequence(
+        x: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            x,
+            project::forward,
+            (&x, &w_x, &b, &lengths),
+            composed::project::forward::<Self>(x, w_x, b, &lengths)
+        )
+    }
+
+    fn project_input_gradient(
+        grad: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            grad,
+            project::input_gradient,
+            (&grad, &w_x, &lengths),
+            composed::project::input_gradient::<Self>(grad, w_x, &lengths)
+        )
+    }
+
+    fn project_weight_gradients(
+        grad: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        lengths: Lengths,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        by_dtype!(
+            grad,
+            project::weight_gradients,
+            (&grad, &x, &lengths),
+            composed::project::weight_gradients::<Self>(grad, x, &lengths)
+        )
+    }
+
     fn rnn_sequence(
         x: FloatTensor<Self>,
         w_h: FloatTensor<Self>,

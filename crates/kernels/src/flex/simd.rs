@@ -8,7 +8,7 @@ use super::Real;
 
 /// The instruction sets that the CPU path is compiled for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Isa {
+pub(crate) enum Isa {
     /// 16 numbers of `f32` a register, 32 registers.
     #[cfg(target_arch = "x86_64")]
     Avx512(pulp::x86::V4),
@@ -30,7 +30,7 @@ impl Isa {
     }
 
     /// All that this processor has, the best first.
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::with_capacity(3);
         #[cfg(target_arch = "x86_64")]
         {

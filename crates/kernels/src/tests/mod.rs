@@ -2,8 +2,10 @@
 //! operations, with Burn's own autodiff, in double precision: values and all gradients, on every
 //! backend this build contains.
 
+mod project;
 mod reference;
 
+use crate::flex::{Isa, forced};
 use crate::{
     Activation, Direction, Gates, GruOperands, Lengths, LstmOperands, Reset, Update, gru_sequence,
     lstm_sequence, rnn_sequence,
@@ -242,6 +244,16 @@ fn flex_in_f64() {
 #[test]
 fn flex_in_f32() {
     check_every_kind_and_shape(&Device::flex().autodiff(), DType::F32, 1e-5);
+}
+
+/// Every instruction set that this processor has, not only the one it would choose.
+#[test]
+fn flex_with_every_instruction_set() {
+    let device = Device::flex().autodiff();
+    for isa in Isa::all() {
+        forced(isa, || check_every_kind_and_shape(&device, DType::F64, 1e-10));
+        forced(isa, || check_every_kind_and_shape(&device, DType::F32, 1e-5));
+    }
 }
 
 /// `bf16` takes the composed path; its mantissa has 8 bits.
