@@ -54,6 +54,19 @@ pub trait Cell: Module + ModuleDisplay {
     ) -> (Tensor<3>, Self::State) {
         step_by_step(self, projected, start, lengths, direction)
     }
+
+    /// [`project`](Self::project) and [`sequence`](Self::sequence) one after the other, unless there is
+    /// a way to do both at once.
+    fn run(
+        &self,
+        x: Tensor<3>,
+        start: Self::State,
+        lengths: &Lengths,
+        direction: Direction,
+    ) -> (Tensor<3>, Self::State) {
+        let projected = self.project(x, &start, lengths);
+        self.sequence(projected, start, lengths, direction)
+    }
 }
 
 /// A cell that writes a gated update into its memory, and sends it along [`Paths::update`].

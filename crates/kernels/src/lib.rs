@@ -13,6 +13,7 @@
 //! crate that names Burn's internals.
 
 mod autodiff;
+mod checkpointed;
 mod composed;
 mod flex;
 mod gru;
@@ -23,6 +24,7 @@ mod project;
 mod rnn;
 mod sequence;
 
+pub use checkpointed::{CheckpointedOperands, Recurrence, checkpointed_sequence};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};

@@ -3,6 +3,7 @@
 //! backend this build contains.
 
 mod project;
+mod random_shapes;
 mod reference;
 
 use crate::flex::{Isa, forced};
