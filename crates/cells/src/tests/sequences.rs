@@ -115,6 +115,9 @@ fn x_7_the_smallest_batches() {
                 let (y, last) = unroll(&cell, x.clone(), start.clone(), &one, direction);
                 let stepped = cell.step(x.clone().squeeze_dim(1), start.clone());
                 assert_states_close(&last, &stepped, 1e-12);
+                let projected = cell.project(x.clone(), &start).squeeze_dim(1);
+                let advanced = cell.advance(projected, start.clone(), &Direct);
+                assert_states_close(&stepped, &advanced, 1e-12);
                 assert_close(&y.squeeze_dim::<2>(1), cell.output(&stepped).into_data(), 1e-12);
 
                 let none = Lengths::new([0], 1);
