@@ -10,7 +10,7 @@
 //! Source: Sutskever, Vinyals & Le (2014), Sequence to Sequence Learning with Neural Networks; Cho
 //! et al. (2014); with attention, Bahdanau, Cho & Bengio (2015).
 
-use burn::{nn::Dropout, prelude::*, tensor::activation::log_softmax};
+use burn::{nn::Dropout, prelude::*};
 use rand::RngExt;
 use recurrent_cells::{Cell, State};
 use recurrent_training::{Learn, Loss, Moment};
@@ -18,7 +18,7 @@ use recurrent_training::{Learn, Loss, Moment};
 use crate::{
     Bridge, CrossEntropy, Decoded, Decoder, DecoderState, Embedding, Encoder, Output, Padded,
     Source, Teacher,
-    search::{Generator, Predicted},
+    search::{Generator, Predicted, Scores},
 };
 
 /// A sequence-to-sequence model.
@@ -219,7 +219,7 @@ impl<C: Cell> Generator for Seq2SeqGenerator<'_, C> {
         let stepped = model.decoder.step(y, state, &source);
         let logits = model.logits(stepped.readout.unsqueeze_dim(1));
         Predicted {
-            log_probs: log_softmax(logits.squeeze_dim::<2>(1), 1),
+            scores: Scores::Logits(logits.squeeze_dim(1)),
             weights: stepped.weights,
             state: (source, stepped.state),
         }

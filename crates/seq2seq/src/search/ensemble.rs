@@ -10,7 +10,7 @@
 use burn::{prelude::*, tensor::DType};
 use thiserror::Error;
 
-use super::{Generator, Predicted};
+use super::{Generator, Predicted, Scores};
 
 /// Why generators cannot write together.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -96,13 +96,13 @@ impl<G: Generator> Generator for Ensemble<G> {
         let mut weights = Vec::new();
         let mut states = Vec::new();
         for predicted in members.map(|(member, state)| member.step(last, state)) {
-            log_probs.push(predicted.log_probs);
+            log_probs.push(predicted.scores.log_probs());
             weights.push(predicted.weights);
             states.push(predicted.state);
         }
         let weights: Option<Vec<_>> = weights.into_iter().collect();
         Predicted {
-            log_probs: log_mean_exp(Tensor::stack(log_probs, 0)),
+            scores: Scores::LogProbs(log_mean_exp(Tensor::stack(log_probs, 0))),
             weights: weights
                 .map(|weights| Tensor::stack::<3>(weights, 0).mean_dim(0).squeeze_dim(0)),
             state: states,

@@ -1,6 +1,6 @@
 //! What search knows of a model.
 
-use burn::prelude::*;
+use burn::{prelude::*, tensor::activation::log_softmax};
 
 /// Something that writes token after token: a decoder over its encoded sources, a language model,
 /// an ensemble. Search sees this and never a model.
@@ -38,12 +38,32 @@ pub trait Generator {
 /// What one step of a [`Generator`] says.
 #[derive(Clone, Debug)]
 pub struct Predicted<S> {
-    /// Log-probabilities of the next token, `[R, V]`, none above 0. Search never writes `<pad>` or
-    /// `<s>`, whatever stands there.
-    pub log_probs: Tensor<2>,
+    /// How likely each token is to come next.
+    pub scores: Scores,
     /// Where each row looked in its source, `[R, S]`: 0 on padding, sums to 1. None if the model
     /// does not look.
     pub weights: Option<Tensor<2>>,
     /// What the next step starts from.
     pub state: S,
+}
+
+/// How likely each token is to come next, after every row. Search never writes `<pad>` or `<s>`,
+/// whatever stands there.
+#[derive(Clone, Debug)]
+pub enum Scores {
+    /// Log-probabilities, `[R, V]`, none above 0.
+    LogProbs(Tensor<2>),
+    /// Log-probabilities up to a constant of each row, `[R, V]`: what a last layer puts out. Search
+    /// takes the constant off where it looks at the row.
+    Logits(Tensor<2>),
+}
+
+impl Scores {
+    /// The log-probabilities, `[R, V]`.
+    pub fn log_probs(self) -> Tensor<2> {
+        match self {
+            Self::LogProbs(log_probs) => log_probs,
+            Self::Logits(logits) => log_softmax(logits, 1),
+        }
+    }
 }

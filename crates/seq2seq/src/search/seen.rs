@@ -5,9 +5,9 @@ use burn::{
     tensor::{DType, TensorData, Transaction},
 };
 
-use super::{Generator, SearchError};
+use super::{Generator, Scores, SearchError, normal::log_sum_exp};
 
-/// Log-probabilities of a step, as many bits as the model gave.
+/// Numbers of a step, as many bits as the model gave.
 enum Numbers {
     F32(Vec<f32>),
     F64(Vec<f64>),
@@ -18,7 +18,9 @@ pub(super) struct Seen {
     /// How many steps were before.
     pub(super) step: usize,
     vocabulary: usize,
-    log_probs: Numbers,
+    scores: Numbers,
+    /// What is above the log-probabilities in each row; none if the numbers are log-probabilities.
+    above: Option<Vec<f64>>,
 }
 
 /// Where all rows looked in one step, `[R, S]`.
@@ -48,8 +50,12 @@ impl Seen {
     ) -> (Self, Option<Looks>, G::State) {
         let vocabulary = generator.vocabulary();
         let predicted = generator.step(last, state);
-        assert_shape!(predicted.log_probs, [last.len(), vocabulary]);
-        let transaction = Transaction::default().register(predicted.log_probs);
+        let (scores, normal) = match predicted.scores {
+            Scores::LogProbs(log_probs) => (log_probs, true),
+            Scores::Logits(logits) => (logits, false),
+        };
+        assert_shape!(scores, [last.len(), vocabulary]);
+        let transaction = Transaction::default().register(scores);
         let (transaction, positions) = match predicted.weights {
             None => (transaction, 0),
             Some(weights) => {
@@ -61,12 +67,13 @@ impl Seen {
         // Data may be read lazily, after later steps have reused its memory: it becomes a vector at
         // once.
         let mut read = transaction.execute().into_iter();
-        let log_probs = Numbers::of(read.next().expect("one was registered"));
+        let scores = Numbers::of(read.next().expect("one was registered"));
         let looks = read.next().map(|data| Looks { positions, weights: floats(data) });
-        (Self { step, vocabulary, log_probs }, looks, predicted.state)
+        let above = (!normal).then(|| scores.log_sums(vocabulary));
+        (Self { step, vocabulary, scores, above }, looks, predicted.state)
     }
 
-    /// The log-probabilities of a row, as a copy in `into`.
+    /// The log-probabilities of a row, written into `into`.
     ///
     /// # Errors
     ///
@@ -78,10 +85,13 @@ impl Seen {
         into: &mut Vec<f64>,
     ) -> Result<(), SearchError> {
         let range = row * self.vocabulary..(row + 1) * self.vocabulary;
+        let above = self.above.as_ref().map_or(0.0, |above| above[row]);
         into.clear();
-        match &self.log_probs {
-            Numbers::F32(numbers) => into.extend(numbers[range].iter().map(|n| f64::from(*n))),
-            Numbers::F64(numbers) => into.extend_from_slice(&numbers[range]),
+        match &self.scores {
+            Numbers::F32(numbers) => {
+                into.extend(numbers[range].iter().map(|n| f64::from(*n) - above));
+            }
+            Numbers::F64(numbers) => into.extend(numbers[range].iter().map(|n| n - above)),
         }
         // Without a way out in between, so that the loop is vectorised.
         let broken =
@@ -99,6 +109,14 @@ impl Numbers {
             Self::F64(data.try_into_vec().expect("the type was looked at"))
         } else {
             Self::F32(floats(data))
+        }
+    }
+
+    /// The logarithm of the sum of the exponentials of each row of `width` numbers.
+    fn log_sums(&self, width: usize) -> Vec<f64> {
+        match self {
+            Self::F32(numbers) => numbers.chunks(width).map(log_sum_exp).collect(),
+            Self::F64(numbers) => numbers.chunks(width).map(log_sum_exp).collect(),
         }
     }
 }

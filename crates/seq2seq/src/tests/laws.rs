@@ -168,10 +168,10 @@ fn a_reorder_moves_everything_of_a_row() {
         let first = generator.step(&[4, 5, 6], generator.start());
         let rows = [2, 0, 0, 1];
         let moved = generator.reorder(first.state.clone(), &rows);
-        let after = generator.step(&[7, 7, 5, 4], moved).log_probs;
+        let after = generator.step(&[7, 7, 5, 4], moved).scores.log_probs();
         let row = |row: usize, id: u32| {
             let alone = generator.reorder(first.state.clone(), &[row]);
-            generator.step(&[id], alone).log_probs
+            generator.step(&[id], alone).scores.log_probs()
         };
         let alone = Tensor::cat(vec![row(2, 7), row(0, 7), row(0, 5), row(1, 4)], 0);
         println!("{name}");
