@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CrossEntropy, Embedding, EmbeddingConfig, OutOfRange, Output, Padded,
     config::{at_least_one, cell_fits, share},
+    rows::index,
     search::{Generator, Predicted, Scores},
 };
 
@@ -374,8 +375,7 @@ impl<C: Cell> Generator for LanguageModelGenerator<'_, C> {
     }
 
     fn reorder(&self, state: Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        state.select(Tensor::from_data(rows.as_slice(), &self.model.device()))
+        state.select(index(rows, &self.model.device()))
     }
 }
 

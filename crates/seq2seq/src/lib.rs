@@ -10,6 +10,7 @@ mod loss;
 mod many_to_one;
 mod output;
 mod padded;
+mod rows;
 pub mod search;
 mod seq2seq;
 mod sequence_head;

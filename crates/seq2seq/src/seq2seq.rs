@@ -18,6 +18,7 @@ use recurrent_training::{Learn, Loss, Moment};
 use crate::{
     Bridge, CrossEntropy, Decoded, Decoder, DecoderState, Embedding, Encoder, Output, Padded,
     Source, Teacher,
+    rows::index,
     search::{Generator, Predicted, Scores},
 };
 
@@ -226,8 +227,6 @@ impl<C: Cell> Generator for Seq2SeqGenerator<'_, C> {
     }
 
     fn reorder(&self, (source, state): Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &self.model.device());
-        (source.select(rows.clone()), state.select(rows))
+        (source.select(rows), state.select(index(rows, &self.model.device())))
     }
 }

@@ -19,6 +19,8 @@ use burn::prelude::*;
 use recurrent_attention::Memory;
 use recurrent_cells::{Cell, Lengths, Part, State};
 
+use crate::rows::index;
+
 pub use bahdanau::{BahdanauDecoder, Readout};
 pub use luong::{Feeding, LuongDecoder};
 pub use thought::{Context, ThoughtDecoder};
@@ -33,12 +35,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// The sources `rows`, in that order and with repetitions.
+    /// What the rows `rows` see, in that order and with repetitions. Rows of one source share its
+    /// memory.
     #[must_use]
-    pub fn select(&self, rows: Tensor<1, Int>) -> Self {
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let thought = |c: &Tensor<2>| c.clone().select(0, index(rows, &c.device()));
         Self {
-            memory: self.memory.as_ref().map(|memory| memory.select(rows.clone())),
-            thought: self.thought.as_ref().map(|thought| thought.clone().select(0, rows)),
+            memory: self.memory.as_ref().map(|memory| memory.select(rows)),
+            thought: self.thought.as_ref().map(thought),
         }
     }
 
