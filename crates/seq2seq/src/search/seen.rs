@@ -5,6 +5,8 @@ use burn::{
     tensor::{DType, TensorData, Transaction},
 };
 
+use rayon::prelude::*;
+
 use super::{Generator, Scores, SearchError, normal::log_sum_exp};
 
 /// Numbers of a step, as many bits as the model gave.
@@ -115,8 +117,8 @@ impl Numbers {
     /// The logarithm of the sum of the exponentials of each row of `width` numbers.
     fn log_sums(&self, width: usize) -> Vec<f64> {
         match self {
-            Self::F32(numbers) => numbers.chunks(width).map(log_sum_exp).collect(),
-            Self::F64(numbers) => numbers.chunks(width).map(log_sum_exp).collect(),
+            Self::F32(numbers) => numbers.par_chunks(width).map(log_sum_exp).collect(),
+            Self::F64(numbers) => numbers.par_chunks(width).map(log_sum_exp).collect(),
         }
     }
 }
