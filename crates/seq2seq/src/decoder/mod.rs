@@ -179,7 +179,8 @@ impl<C: Cell> Decoder<C> {
             Self::Luong(decoder) if decoder.feeding == Feeding::None => {
                 decoder.sequence(y, state, source, lengths)
             }
-            Self::Bahdanau(_) | Self::Luong(_) => self.step_by_step(y, state, source),
+            Self::Bahdanau(decoder) => decoder.sequence(y, state, source),
+            Self::Luong(_) => self.step_by_step(y, state, source),
         }
     }
 
