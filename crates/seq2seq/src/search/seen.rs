@@ -7,7 +7,10 @@ use burn::{
 
 use rayon::prelude::*;
 
-use super::{Generator, Scores, SearchError, normal::log_sum_exp};
+use super::{
+    Generator, Scores, SearchError,
+    normal::{Exponential, log_sum_exp},
+};
 
 /// Numbers of a step, as many bits as the model gave.
 enum Numbers {
@@ -117,10 +120,20 @@ impl Numbers {
     /// The logarithm of the sum of the exponentials of each row of `width` numbers.
     fn log_sums(&self, width: usize) -> Vec<f64> {
         match self {
-            Self::F32(numbers) => numbers.par_chunks(width).map(log_sum_exp).collect(),
-            Self::F64(numbers) => numbers.par_chunks(width).map(log_sum_exp).collect(),
+            Self::F32(numbers) => log_sums(numbers, width),
+            Self::F64(numbers) => log_sums(numbers, width),
         }
     }
+}
+
+/// Rows are split over threads where there are many numbers; no sum is.
+fn log_sums<T: Exponential + Sync>(numbers: &[T], width: usize) -> Vec<f64> {
+    const PARALLEL: usize = 1 << 16;
+    if numbers.len() < PARALLEL {
+        return numbers.chunks(width).map(log_sum_exp).collect();
+    }
+    let rows = (PARALLEL / 4).div_ceil(width);
+    numbers.par_chunks(width).with_min_len(rows).map(log_sum_exp).collect()
 }
 
 fn floats(data: TensorData) -> Vec<f32> {
