@@ -26,6 +26,13 @@ pub trait Cell: Module + ModuleDisplay {
     /// dropout mask on the input.
     fn project(&self, x: Tensor<3>, start: &Self::State) -> Tensor<3>;
 
+    /// `W_x`, `[I, G]`, of a cell that [projects](Self::project) to `x · W_x` and a constant: parts of
+    /// an input that are known at different times can be projected apart. None for any other cell,
+    /// wrappers included.
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        None
+    }
+
     /// The recurrence proper: `projected`, `[B, G]`, and a state to the next state. What reads the
     /// past goes along `paths`; [`Direct`](crate::Direct) for the cell's own equations.
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: Self::State, paths: &P)

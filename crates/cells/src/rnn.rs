@@ -92,6 +92,10 @@ impl Cell for RnnCell {
         linear(x, self.w_x.val(), Some(self.b.val()))
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {
         assert_shape!(h, [projected.dims()[0], self.d_hidden()]);
         let a = projected + paths.recurrent(h).matmul(self.w_h.val());

@@ -15,6 +15,7 @@ pub mod search;
 mod seq2seq;
 mod sequence_head;
 mod sequences;
+mod steps;
 mod tagging;
 mod teacher;
 

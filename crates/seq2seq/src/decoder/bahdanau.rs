@@ -18,7 +18,7 @@ use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Stack, Stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Decoded, DecoderState, Source, Stepped};
+use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};
 
 /// Which state is read out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,8 @@ impl<C: Cell> BahdanauDecoder<C> {
         state: DecoderState<C::State>,
         source: &Source,
     ) -> Stepped<C::State> {
-        let Moved { s, c, weights, layers } = self.advance(y.clone(), state.layers, source);
+        let stream = |c, layers| self.rnn.stream(Tensor::cat(vec![y.clone(), c], 1), layers);
+        let Moved { s, c, weights, layers } = self.advance(state.layers, source, stream);
         let [s, y, c] = [s, y, c].map(|part| part.unsqueeze_dim(1));
         Stepped {
             readout: self.read_out(s, y, c).squeeze_dim(1),
@@ -93,8 +94,9 @@ impl<C: Cell> BahdanauDecoder<C> {
     ) -> Decoded {
         let mut layers = state.layers;
         let (mut s, mut c, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for y_t in y.clone().iter_dim(1) {
-            let moved = self.advance(y_t.squeeze_dim(1), layers, source);
+        let (steps, ahead) = Ahead::new(&self.rnn, y.clone(), &layers);
+        for step in steps {
+            let moved = self.advance(layers, source, |c, layers| ahead.step(step, c, layers));
             s.push(moved.s);
             c.push(moved.c);
             weights.push(moved.weights);
@@ -105,13 +107,18 @@ impl<C: Cell> BahdanauDecoder<C> {
     }
 
     /// A step without its readout.
-    fn advance(&self, y: Tensor<2>, layers: Vec<C::State>, source: &Source) -> Moved<C::State> {
+    fn advance(
+        &self,
+        layers: Vec<C::State>,
+        source: &Source,
+        stream: impl FnOnce(Tensor<2>, Vec<C::State>) -> (Tensor<2>, Vec<C::State>),
+    ) -> Moved<C::State> {
         let (top, last) = (self.rnn.layers.last(), layers.last());
         let previous = top.expect("a stack has layers").output(last.expect("one state a layer"));
         let asked = attend(&self.attention, previous.clone().unsqueeze_dim(1), source.memory());
         let c: Tensor<2> = asked.context.squeeze_dim(1);
 
-        let (current, layers) = self.rnn.stream(Tensor::cat(vec![y, c.clone()], 1), layers);
+        let (current, layers) = stream(c.clone(), layers);
         let s = match self.readout {
             Readout::Current => current,
             Readout::Previous => previous,

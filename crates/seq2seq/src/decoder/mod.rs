@@ -11,6 +11,7 @@
 //! | [`BahdanauDecoder`] | attention, asked with the state before the step | `bahdanau.rs` |
 //! | [`LuongDecoder`] | attention, asked with the state after the step | `luong.rs` |
 
+mod ahead;
 mod bahdanau;
 mod luong;
 mod thought;
@@ -166,7 +167,8 @@ impl<C: Cell> Decoder<C> {
         }
     }
 
-    /// All steps: the vectors of the tokens, `[B, T, d]`.
+    /// All steps: the vectors of the tokens, `[B, T, d]`. What comes out at padded steps is of no
+    /// meaning.
     pub fn sequence(
         &self,
         y: Tensor<3>,
@@ -180,11 +182,13 @@ impl<C: Cell> Decoder<C> {
                 decoder.sequence(y, state, source, lengths)
             }
             Self::Bahdanau(decoder) => decoder.sequence(y, state, source),
-            Self::Luong(_) => self.step_by_step(y, state, source),
+            Self::Luong(decoder) => decoder.fed_sequence(y, state, source),
         }
     }
 
-    /// All steps, one after the other. What comes out at padded steps is of no meaning.
+    /// All steps, one after the other, as they are decoded: what [`sequence`](Self::sequence) is held
+    /// to.
+    #[cfg(test)]
     pub(crate) fn step_by_step(
         &self,
         y: Tensor<3>,
@@ -192,8 +196,8 @@ impl<C: Cell> Decoder<C> {
         source: &Source,
     ) -> Decoded {
         let (mut readouts, mut weights) = (Vec::new(), Vec::new());
-        for y_t in y.iter_dim(1) {
-            let stepped = self.step(y_t.squeeze_dim(1), state, source);
+        for y_t in crate::steps::steps(y) {
+            let stepped = self.step(y_t, state, source);
             readouts.push(stepped.readout);
             weights.extend(stepped.weights);
             state = stepped.state;

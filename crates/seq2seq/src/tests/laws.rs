@@ -1,6 +1,9 @@
 //! Padding, order, gradients and the agreement of training with decoding.
 
-use burn::{module::Param, tensor::activation::log_softmax};
+use burn::{
+    module::{ModuleVisitor, Param},
+    tensor::activation::log_softmax,
+};
 use recurrent_cells::{Layer, Lengths, State};
 use recurrent_testkit::{assert_close, check_gradients, moved, random};
 use recurrent_training::Learn;
@@ -74,6 +77,52 @@ fn all_steps_at_once_are_one_after_the_other() {
             assert_close(&a, b.to_data(), 1e-12);
         }
     }
+}
+
+/// The gradients too, of every parameter: what is done before the steps or after them is done as they
+/// do it.
+#[test]
+fn gradients_of_all_steps_at_once_are_those_of_the_steps() {
+    for (name, model) in every_model(&Device::flex().autodiff()) {
+        let gradients = |at_once: bool| {
+            let (batch, lengths) = (batch(), batch().begun.lengths());
+            let (source, start) = model.encode(&batch.source);
+            let y = model.target_embedding.forward(batch.begun.tensor(&model.device()));
+            let decoded = if at_once {
+                model.decoder.sequence(y, start, &source, &lengths)
+            } else {
+                model.decoder.step_by_step(y, start, &source)
+            };
+            let padding = lengths.pad_mask(&model.device()).unsqueeze_dim::<3>(2);
+            let weights = decoded.weights.unwrap_or_else(|| decoded.readout.clone());
+            let [readout, weights] = [decoded.readout, weights].map(|part| {
+                let mask = padding.clone().expand(part.dims());
+                part.sin().mask_fill(mask, 0.0).sum()
+            });
+            all_gradients(&model, &(readout + weights).backward())
+        };
+        println!("{name}");
+        let (at_once, stepped) = (gradients(true), gradients(false));
+        assert_eq!(at_once.len(), stepped.len());
+        for (a, b) in at_once.iter().zip(stepped) {
+            assert!((a - b).abs() < 1e-10, "{name}: {a} and {b}");
+        }
+    }
+}
+
+/// Every element of the gradient of every parameter that has one.
+fn all_gradients<M: Module>(model: &M, gradients: &burn::tensor::Gradients) -> Vec<f64> {
+    struct All<'a>(&'a burn::tensor::Gradients, Vec<f64>);
+    impl ModuleVisitor for All<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = param.val().grad(self.0) {
+                self.1.extend(gradient.into_data().iter::<f64>());
+            }
+        }
+    }
+    let mut all = All(gradients, Vec::new());
+    model.visit(&mut all);
+    all.1
 }
 
 /// S2-5: a decoder that is given the thought vector at the start sees nothing else of the source.

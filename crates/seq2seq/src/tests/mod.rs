@@ -55,6 +55,15 @@ fn every_config() -> Vec<(&'static str, Seq2SeqConfig)> {
             ),
         ),
         (
+            "bahdanau, normalised",
+            config(
+                CellKind::LayerNormLstm,
+                Reading::Forward,
+                BridgeKind::Pass,
+                bahdanau(Readout::Current),
+            ),
+        ),
+        (
             "luong, feeding",
             config(
                 CellKind::PeepholeLstm,
