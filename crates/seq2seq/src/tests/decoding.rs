@@ -106,3 +106,30 @@ fn an_ensemble_moves_all_its_members() {
         }
     }
 }
+
+/// Large enough that products, sums of logits and rows are split: not a bit depends on the number of
+/// threads.
+#[test]
+fn outputs_do_not_depend_on_the_number_of_threads() {
+    let device = Device::flex();
+    let (_, config) = every_config().swap_remove(4);
+    let decoder = DecoderConfig { d_hidden: 64, ..config.decoder };
+    let config = Seq2SeqConfig { decoder, ..config };
+    let attention = AttentionConfig::General;
+    let kind = DecoderKind::Luong { attention, d_readout: 64, feeding: Feeding::Input };
+    let decoder = DecoderConfig { kind, ..config.decoder };
+    let model = Seq2SeqConfig { decoder, ..config }.init([9, 8000], &device);
+    let model = drawn(model, DType::F32);
+    let limits = Limits::at_most(vec![4; 3]).at_least(vec![2; 3]);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let generator = model.generator(&sources());
+            beam(&generator, &Beam::new(5), &limits).unwrap().concat()
+        })
+    };
+    let expected = run(1);
+    for threads in [2, 3] {
+        assert_eq!(run(threads), expected, "{threads} threads");
+    }
+}
