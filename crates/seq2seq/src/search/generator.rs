@@ -1,6 +1,8 @@
 //! What search knows of a model.
 
-use burn::{prelude::*, tensor::activation::log_softmax};
+use burn::prelude::*;
+
+use super::Scores;
 
 /// Something that writes token after token: a decoder over its encoded sources, a language model,
 /// an ensemble. Search sees this and never a model.
@@ -45,25 +47,4 @@ pub struct Predicted<S> {
     pub weights: Option<Tensor<2>>,
     /// What the next step starts from.
     pub state: S,
-}
-
-/// How likely each token is to come next, after every row. Search never writes `<pad>` or `<s>`,
-/// whatever stands there.
-#[derive(Clone, Debug)]
-pub enum Scores {
-    /// Log-probabilities, `[R, V]`, none above 0.
-    LogProbs(Tensor<2>),
-    /// Log-probabilities up to a constant of each row, `[R, V]`: what a last layer puts out. Search
-    /// takes the constant off where it looks at the row.
-    Logits(Tensor<2>),
-}
-
-impl Scores {
-    /// The log-probabilities, `[R, V]`.
-    pub fn log_probs(self) -> Tensor<2> {
-        match self {
-            Self::LogProbs(log_probs) => log_probs,
-            Self::Logits(logits) => log_softmax(logits, 1),
-        }
-    }
 }

@@ -25,9 +25,11 @@ mod hypothesis;
 mod length_ratio;
 mod limits;
 mod normal;
+mod numbers;
 mod penalty;
 mod repetition;
 mod sample;
+mod scores;
 mod seen;
 mod shortlist;
 mod trace;
@@ -37,13 +39,14 @@ pub use beam::{Beam, Pruning, beam};
 pub use ensemble::{Ensemble, EnsembleError};
 pub use error::SearchError;
 pub use forced::forced;
-pub use generator::{Generator, Predicted, Scores};
+pub use generator::{Generator, Predicted};
 pub use greedy::greedy;
 pub use hypothesis::{Ending, Hypothesis};
 pub use length_ratio::LengthRatio;
 pub use limits::{Limits, Unknown};
 pub use penalty::{coverage_penalty, length_penalty};
 pub use sample::{Sampling, sample, sample_numbered};
+pub use scores::Scores;
 
 #[cfg(test)]
 mod tests;

@@ -1,31 +1,17 @@
 //! What one step of a generator says, on the host.
 
-use burn::{
-    prelude::*,
-    tensor::{DType, TensorData, Transaction},
-};
-
-use rayon::prelude::*;
+use burn::{prelude::*, tensor::Transaction};
 
 use super::{
-    Generator, Scores, SearchError,
-    normal::{Exponential, log_sum_exp},
+    Generator, SearchError,
+    numbers::{Kind, Numbers, floats},
 };
-
-/// Numbers of a step, as many bits as the model gave.
-enum Numbers {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
 
 /// One step, on the host.
 pub(super) struct Seen {
     /// How many steps were before.
     pub(super) step: usize,
-    vocabulary: usize,
-    scores: Numbers,
-    /// What is above the log-probabilities in each row; none if the numbers are log-probabilities.
-    above: Option<Vec<f64>>,
+    log_probs: Numbers,
 }
 
 /// Where all rows looked in one step, `[R, S]`.
@@ -55,12 +41,13 @@ impl Seen {
     ) -> (Self, Option<Looks>, G::State) {
         let vocabulary = generator.vocabulary();
         let predicted = generator.step(last, state);
-        let (scores, normal) = match predicted.scores {
-            Scores::LogProbs(log_probs) => (log_probs, true),
-            Scores::Logits(logits) => (logits, false),
-        };
-        assert_shape!(scores, [last.len(), vocabulary]);
-        let transaction = Transaction::default().register(scores);
+        let mut tensors = Vec::new();
+        let kind = Kind::split(predicted.scores, &mut tensors);
+        let mut transaction = Transaction::default();
+        for scores in tensors {
+            assert_shape!(scores, [last.len(), vocabulary]);
+            transaction = transaction.register(scores);
+        }
         let (transaction, positions) = match predicted.weights {
             None => (transaction, 0),
             Some(weights) => {
@@ -72,10 +59,9 @@ impl Seen {
         // Data may be read lazily, after later steps have reused its memory: it becomes a vector at
         // once.
         let mut read = transaction.execute().into_iter();
-        let scores = Numbers::of(read.next().expect("one was registered"));
+        let log_probs = kind.read(&mut read, vocabulary);
         let looks = read.next().map(|data| Looks { positions, weights: floats(data) });
-        let above = (!normal).then(|| scores.log_sums(vocabulary));
-        (Self { step, vocabulary, scores, above }, looks, predicted.state)
+        (Self { step, log_probs }, looks, predicted.state)
     }
 
     /// The log-probabilities of a row, written into `into`.
@@ -89,15 +75,7 @@ impl Seen {
         source: usize,
         into: &mut Vec<f64>,
     ) -> Result<(), SearchError> {
-        let range = row * self.vocabulary..(row + 1) * self.vocabulary;
-        let above = self.above.as_ref().map_or(0.0, |above| above[row]);
-        into.clear();
-        match &self.scores {
-            Numbers::F32(numbers) => {
-                into.extend(numbers[range].iter().map(|n| f64::from(*n) - above));
-            }
-            Numbers::F64(numbers) => into.extend(numbers[range].iter().map(|n| n - above)),
-        }
+        self.log_probs.row(row, into);
         // Without a way out in between, so that the loop is vectorised.
         let broken =
             into.iter().fold(false, |broken, n| broken | n.is_nan() | (*n == f64::INFINITY));
@@ -106,39 +84,4 @@ impl Seen {
         }
         Ok(())
     }
-}
-
-impl Numbers {
-    fn of(data: TensorData) -> Self {
-        if data.dtype() == DType::F64 {
-            Self::F64(data.try_into_vec().expect("the type was looked at"))
-        } else {
-            Self::F32(floats(data))
-        }
-    }
-
-    /// The logarithm of the sum of the exponentials of each row of `width` numbers.
-    fn log_sums(&self, width: usize) -> Vec<f64> {
-        match self {
-            Self::F32(numbers) => log_sums(numbers, width),
-            Self::F64(numbers) => log_sums(numbers, width),
-        }
-    }
-}
-
-/// Rows are split over threads where there are many numbers; no sum is.
-fn log_sums<T: Exponential + Sync>(numbers: &[T], width: usize) -> Vec<f64> {
-    const PARALLEL: usize = 1 << 16;
-    if numbers.len() < PARALLEL {
-        return numbers.chunks(width).map(log_sum_exp).collect();
-    }
-    let rows = (PARALLEL / 4).div_ceil(width);
-    numbers.par_chunks(width).with_min_len(rows).map(log_sum_exp).collect()
-}
-
-fn floats(data: TensorData) -> Vec<f32> {
-    // Numbers of the right type are not converted one by one.
-    let floats =
-        if data.dtype() == DType::F32 { data.try_into_vec() } else { data.try_into_vec_as() };
-    floats.expect("numbers convert to numbers")
 }
