@@ -305,8 +305,7 @@ fn selected_memories() {
                 memory = memory.select(rows);
                 own = rows.iter().map(|row| own[*row]).collect();
             }
-            let index: Vec<i32> = own.iter().map(|row| *row as i32).collect();
-            let index = Tensor::<1, Int>::from_data(index.as_slice(), &device);
+            let index = Tensor::<1, Int>::from_data(own.as_slice(), &device);
             if !shared {
                 let mask = mask().map(|mask| mask.select(0, index.clone()));
                 memory = attention.memory(values.clone().select(0, index), mask);

@@ -102,7 +102,7 @@ impl Exponential for f32 {
         let r = Self::from_bits((above & 0x007f_ffff).wrapping_add(ROOT)) - 1.0;
         let p = P.iter().fold(0.0, |sum, c| sum * r + c);
         // The last term is 0, but NaN where the number is.
-        p * r * r * r + n * LN_2_LOW - 0.5 * r * r + r + n * LN_2_HIGH + (self - self)
+        p * r * r * r + n * LN_2_LOW - 0.5 * r * r + r + n * LN_2_HIGH + 0.0 * self
     }
 }
 

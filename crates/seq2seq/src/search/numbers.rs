@@ -47,13 +47,12 @@ impl Kind {
             let members = members.iter().map(|member| member.read(tensors, width)).collect();
             return Numbers::mean(members);
         }
-        let logits = matches!(self, Self::Logits);
         let data = tensors.next().expect("every tensor has become data");
         if data.dtype() == DType::F64 {
             let numbers = data.try_into_vec().expect("the type was looked at");
-            Numbers::F64(Rows::new(numbers, width, logits))
+            Numbers::F64(Rows::new(self, numbers, width))
         } else {
-            Numbers::F32(Rows::new(floats(data), width, logits))
+            Numbers::F32(Rows::new(self, floats(data), width))
         }
     }
 }
@@ -105,12 +104,13 @@ pub(super) struct Rows<T> {
 }
 
 impl<T: Exponential + Send + Sync> Rows<T> {
-    fn new(numbers: Vec<T>, width: usize, logits: bool) -> Self {
+    /// Log-probabilities as they are, or logits.
+    fn new(kind: &Kind, numbers: Vec<T>, width: usize) -> Self {
         let sums = || {
             let rows = numbers.par_chunks(width).with_min_len(rows_a_thread(width));
             rows.map(log_sum_exp).collect()
         };
-        Self { above: logits.then(sums), width, numbers }
+        Self { above: matches!(kind, Kind::Logits).then(sums), width, numbers }
     }
 
     fn write(&self, row: usize, into: &mut Vec<f64>) {
