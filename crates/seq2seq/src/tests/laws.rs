@@ -194,7 +194,8 @@ fn s2_9_x_9_an_untrained_model_knows_nothing() {
 fn x_1_gradients_match_finite_differences() {
     for (name, model) in every_model(&Device::flex().autodiff()) {
         println!("{name}");
-        if name == "luong, feeding" {
+        // The one has a test of its own, the other is the third with a cell that has one.
+        if name == "luong, feeding" || name == "bahdanau, normalised" {
             continue;
         }
         check_gradients(&model, 1e-6, |model| model.learn(&batch(), None, &moment()).0.sum);
