@@ -90,6 +90,10 @@ impl Cell for GnmtLstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(c, [projected.dims()[0], self.d_hidden()]);

@@ -99,6 +99,10 @@ impl Cell for GruCell {
         project_sequence(x, self.w_x.val(), Some(self.b_x.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {
         let hidden = self.d_hidden();
         assert_shape!(h, [projected.dims()[0], hidden]);

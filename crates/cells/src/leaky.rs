@@ -197,6 +197,10 @@ impl Cell for LeakyCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: Tensor<2>, paths: &P) -> Tensor<2> {
         assert_shape!(state, [projected.dims()[0], self.d_hidden()]);
         let a = self.leak.rates().unsqueeze::<2>();

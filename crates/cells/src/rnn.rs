@@ -87,6 +87,10 @@ impl Cell for RnnCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {
         assert_shape!(h, [projected.dims()[0], self.d_hidden()]);
         let a = projected + paths.recurrent(h).matmul(self.w_h.val());

@@ -29,7 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CrossEntropy, Embedding, EmbeddingConfig, OutOfRange, Output, Padded,
     config::{at_least_one, cell_fits, share},
-    search::{Generator, Predicted},
+    rows::index,
+    search::{Generator, Predicted, Scores},
 };
 
 /// Sizes and kinds of a [`LanguageModel`].
@@ -370,13 +371,11 @@ impl<C: Cell> Generator for LanguageModelGenerator<'_, C> {
         let x = model.dropout.forward(model.embedding.forward(ids)).squeeze_dim(1);
         let (y, state) = model.stack.stream(x, state);
         let logits = model.logits(y.unsqueeze_dim(1));
-        let log_probs = log_softmax(logits.squeeze_dim::<2>(1), 1);
-        Predicted { log_probs, weights: None, state }
+        Predicted { scores: Scores::Logits(logits.squeeze_dim(1)), weights: None, state }
     }
 
     fn reorder(&self, state: Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        state.select(Tensor::from_data(rows.as_slice(), &self.model.device()))
+        state.select(index(rows, &self.model.device()))
     }
 }
 

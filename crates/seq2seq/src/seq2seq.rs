@@ -10,7 +10,7 @@
 //! Source: Sutskever, Vinyals & Le (2014), Sequence to Sequence Learning with Neural Networks; Cho
 //! et al. (2014); with attention, Bahdanau, Cho & Bengio (2015).
 
-use burn::{nn::Dropout, prelude::*, tensor::activation::log_softmax};
+use burn::{nn::Dropout, prelude::*};
 use rand::RngExt;
 use recurrent_cells::{Cell, State};
 use recurrent_training::{Learn, Loss, Moment};
@@ -18,7 +18,8 @@ use recurrent_training::{Learn, Loss, Moment};
 use crate::{
     Bridge, CrossEntropy, Decoded, Decoder, DecoderState, Embedding, Encoder, Output, Padded,
     Source, Teacher,
-    search::{Generator, Predicted},
+    rows::index,
+    search::{Generator, Predicted, Scores},
 };
 
 /// A sequence-to-sequence model.
@@ -219,15 +220,13 @@ impl<C: Cell> Generator for Seq2SeqGenerator<'_, C> {
         let stepped = model.decoder.step(y, state, &source);
         let logits = model.logits(stepped.readout.unsqueeze_dim(1));
         Predicted {
-            log_probs: log_softmax(logits.squeeze_dim::<2>(1), 1),
+            scores: Scores::Logits(logits.squeeze_dim(1)),
             weights: stepped.weights,
             state: (source, stepped.state),
         }
     }
 
     fn reorder(&self, (source, state): Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &self.model.device());
-        (source.select(rows.clone()), state.select(rows))
+        (source.select(rows), state.select(index(rows, &self.model.device())))
     }
 }
