@@ -5,22 +5,31 @@
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
 //! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`].
 //!
-//! Each runs on every backend: [`ops::SequenceOps`] has a default composed of Burn's operations,
-//! and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
+//! What stands around the recurrences and is slow when composed is here as well: [`cross_entropy`]
+//! of an output layer, [`tanh`] and [`sigmoid`].
+//!
+//! Each runs on every backend: [`ops::SequenceOps`] and [`layer_ops::LayerOps`] have defaults
+//! composed of Burn's operations, and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
 //!
 //! *Invariant:* numbers in, numbers out. No parameter, no model, no randomness. This is the only
 //! crate that names Burn's internals.
 
+mod activations;
 mod autodiff;
 mod composed;
+mod cross_entropy;
 mod flex;
 mod gru;
+mod layer_autodiff;
+pub mod layer_ops;
 mod lengths;
 mod lstm;
 pub mod ops;
 mod rnn;
 mod sequence;
 
+pub use activations::{sigmoid, tanh};
+pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entropy};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};

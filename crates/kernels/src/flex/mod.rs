@@ -2,12 +2,16 @@
 //! a buffer that is made once, the point-wise part in one pass, one product for the weight
 //! gradient of all steps. `f16` and `bf16` take the composed path.
 
+mod activations;
+mod cross_entropy;
 mod gru;
+mod layers;
 mod lstm;
 mod product;
 mod real;
 mod rnn;
 mod rows;
+mod wide;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},

@@ -58,7 +58,7 @@ impl Real for f32 {
 
 /// `e^a`, held to what a power of two can be made of: `e^±87`.
 #[inline]
-fn exponential(a: f32) -> f32 {
+pub(super) fn exponential(a: f32) -> f32 {
     // Adding this leaves the nearest whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;

@@ -2,6 +2,8 @@
 //! operations, with Burn's own autodiff, in double precision: values and all gradients, on every
 //! backend this build contains.
 
+mod activations;
+mod cross_entropy;
 mod reference;
 
 use crate::{
