@@ -15,13 +15,8 @@
 //! Hierarchical Recurrent Neural Networks for Long-Term Dependencies; Jaeger et al. (2007),
 //! Optimization and Applications of Echo State Networks with Leaky-Integrator Neurons.
 
-use burn::{
-    module::Param,
-    nn::Initializer,
-    prelude::*,
-    tensor::{activation::sigmoid, module::linear},
-};
-use recurrent_kernels::Activation;
+use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use recurrent_kernels::{Activation, sigmoid};
 
 use crate::{Cell, Paths, init, rnn::activate};
 

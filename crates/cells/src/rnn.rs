@@ -15,7 +15,7 @@ use burn::{
     prelude::*,
     tensor::{activation::relu, module::linear},
 };
-use recurrent_kernels::{Activation, Direction, Lengths, rnn_sequence};
+use recurrent_kernels::{Activation, Direction, Lengths, rnn_sequence, tanh};
 
 use crate::{Cell, Paths, init};
 
@@ -67,7 +67,7 @@ impl RnnConfig {
 /// `φ`.
 pub(crate) fn activate(activation: Activation, a: Tensor<2>) -> Tensor<2> {
     match activation {
-        Activation::Tanh => a.tanh(),
+        Activation::Tanh => tanh(a),
         Activation::Relu => relu(a),
         Activation::Identity => a,
     }
