@@ -6,9 +6,11 @@
 //! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`].
 //!
 //! What stands around the recurrences and is slow when composed is here as well: [`cross_entropy`]
-//! of an output layer, [`tanh`] and [`sigmoid`].
+//! of an output layer, [`tanh`] and [`sigmoid`], and the steps of optimizers, [`adam_step`] and its
+//! like.
 //!
-//! Each runs on every backend: [`ops::SequenceOps`] and [`layer_ops::LayerOps`] have defaults
+//! Each runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
+//! [`optimizer_ops::OptimizerOps`] have defaults
 //! composed of Burn's operations, and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
 //!
 //! *Invariant:* numbers in, numbers out. No parameter, no model, no randomness. This is the only
@@ -25,6 +27,8 @@ pub mod layer_ops;
 mod lengths;
 mod lstm;
 pub mod ops;
+mod optimizer;
+pub mod optimizer_ops;
 mod rnn;
 mod sequence;
 
@@ -33,6 +37,7 @@ pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entrop
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
+pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};
 pub use rnn::{Activation, rnn_sequence};
 
 #[cfg(test)]

@@ -5,5 +5,6 @@ pub(crate) mod activations;
 pub(crate) mod cross_entropy;
 pub(crate) mod gru;
 pub(crate) mod lstm;
+pub(crate) mod optimizer;
 pub(crate) mod rnn;
 mod value;

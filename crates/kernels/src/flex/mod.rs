@@ -7,6 +7,7 @@ mod cross_entropy;
 mod gru;
 mod layers;
 mod lstm;
+mod optimizer;
 mod product;
 mod real;
 mod rnn;

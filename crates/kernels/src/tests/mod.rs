@@ -4,6 +4,7 @@
 
 mod activations;
 mod cross_entropy;
+mod optimizer;
 mod reference;
 
 use crate::{
