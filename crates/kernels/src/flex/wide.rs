@@ -187,7 +187,7 @@ fn zip<F: Wide>(x: &mut [F], other: &[F], f: &(impl Fn(&mut [F], &[F]) + Send + 
 }
 
 wide! {
-    /// `Σ f`, in lanes of its own precision for [`BLOCK`] elements and from there on in `f64`.
+    /// `Σ x`, in lanes of its own precision for [`BLOCK`] elements and from there on in `f64`.
     pub(super) fn sum(x: &[F]) -> f64 {
         let mut total = 0.0;
         for block in x.chunks(BLOCK) {
@@ -210,6 +210,70 @@ wide! {
     pub(super) fn scale(x: &mut [F], c: F) {
         for a in x {
             *a = *a * c;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Around a lane, a block, and the length from which threads share.
+    const LENGTHS: [usize; 13] = [
+        0,
+        1,
+        15,
+        16,
+        17,
+        BLOCK - 1,
+        BLOCK,
+        BLOCK + 1,
+        3 * BLOCK + 7,
+        LONG - 1,
+        LONG,
+        LONG + 1,
+        200_003,
+    ];
+
+    fn numbers(length: usize) -> Vec<f32> {
+        (0..length).map(|n| (n as f32 * 0.7).sin()).collect()
+    }
+
+    /// The vectors of this machine give the bits of one number after the other, and every number is
+    /// visited once.
+    #[test]
+    fn a_wide_loop_has_the_bits_of_a_plain_one() {
+        for length in LENGTHS {
+            let x = numbers(length);
+            let expected: Vec<f32> = x.iter().map(|a| a * 3.3).collect();
+            let scaled = map::<f32>(tensor(x.clone(), &[length]), |block| scale(block, 3.3));
+            assert_eq!(scaled.as_slice::<f32>().unwrap(), expected);
+            let added = map_with::<f32>(scaled, &tensor(x.clone(), &[length]), |to, from| {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to -= from);
+            });
+            let expected: Vec<f32> = expected.iter().zip(&x).map(|(a, b)| a - b).collect();
+            assert_eq!(added.as_slice::<f32>().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn exponentials_are_within_their_bound() {
+        for n in -8600..8600 {
+            let a = n as f32 / 100.0;
+            let expected = f64::from(a).exp();
+            assert!((a.exponential().double() / expected - 1.0).abs() < 2e-7, "{a}");
+        }
+        assert!(f32::NAN.exponential().is_nan());
+    }
+
+    #[test]
+    fn a_sum_has_all_numbers_once() {
+        for length in LENGTHS {
+            let x: Vec<f64> = numbers(length).into_iter().map(f64::from).collect();
+            let expected: f64 = x.iter().sum();
+            assert!((sum(&x) - expected).abs() < 1e-9, "{length}");
+            let single = sum(&numbers(length));
+            assert!((single - expected).abs() < 1e-6 * (length as f64).max(1.0), "{length}");
         }
     }
 }

@@ -21,6 +21,15 @@ struct Problem {
     smoothing: f64,
 }
 
+/// What stands in the padding of the readouts.
+#[derive(Clone, Copy)]
+enum Padding {
+    Numbers,
+    Nan,
+}
+
+type Run = fn(&Problem, Tensor<3>, Tensor<2>, Tensor<1>) -> [Tensor<1>; 2];
+
 /// The loss, the plain one, and the gradients of three times the loss with respect to readouts,
 /// weights and biases.
 type Record = [Vec<f64>; 5];
@@ -39,17 +48,16 @@ impl Problem {
         Self { smoothing, ..self }
     }
 
-    /// With NaN in the padding of `x` if `spoiled`.
     fn operands(
         &self,
-        spoiled: bool,
+        padding: Padding,
         dtype: DType,
         device: &Device,
     ) -> (Tensor<3>, Tensor<2>, Tensor<1>) {
         let (b, t) = (self.lengths.batch(), self.lengths.steps());
         let (r, v) = (self.features, self.vocabulary);
         let mut x = random([b, t, r], 1, dtype, device);
-        if spoiled {
+        if let Padding::Nan = padding {
             let mask = self.lengths.pad_mask(device).unsqueeze_dim::<3>(2).expand([b, t, r]);
             x = x.mask_fill(mask, f64::NAN);
         }
@@ -103,14 +111,10 @@ impl Problem {
         [nll.clone() * (1.0 - self.smoothing) + mean * self.smoothing, nll]
     }
 
-    fn record(&self, fused: bool, spoiled: bool, dtype: DType) -> Record {
-        let (x, w, b) = self.operands(spoiled, dtype, &Device::flex().autodiff());
+    fn record(&self, run: Run, padding: Padding, dtype: DType) -> Record {
+        let (x, w, b) = self.operands(padding, dtype, &Device::flex().autodiff());
         let (x, w, b) = (x.require_grad(), w.require_grad(), b.require_grad());
-        let of = (x.clone(), w.clone(), b.clone());
-        let [loss, nll] = match fused {
-            true => self.fused(of.0, of.1, of.2),
-            false => self.plain(of.0, of.1, of.2),
-        };
+        let [loss, nll] = run(self, x.clone(), w.clone(), b.clone());
         let gradients = (loss.clone() * 3.0).backward();
         [
             numbers(loss),
@@ -123,8 +127,8 @@ impl Problem {
 
     #[track_caller]
     fn check(&self, dtype: DType, tolerance: f64) {
-        let expected = self.record(false, false, DType::F64);
-        assert_close(&self.record(true, true, dtype), &expected, tolerance, self);
+        let expected = self.record(Self::plain, Padding::Numbers, DType::F64);
+        assert_close(&self.record(Self::fused, Padding::Nan, dtype), &expected, tolerance, self);
     }
 }
 
@@ -192,7 +196,7 @@ fn around_the_rows_of_a_time_with_many_classes(#[values(31, 32, 33)] rows: usize
 /// With nothing but padding there is no loss, and a gradient of zero.
 #[rstest]
 fn only_padding(#[values(DType::F64, DType::BF16)] dtype: DType) {
-    let record = Problem::new(&[0, 0], 3, 5).record(true, true, dtype);
+    let record = Problem::new(&[0, 0], 3, 5).record(Problem::fused, Padding::Nan, dtype);
     assert_eq!((record[0][0], record[1][0]), (0.0, 0.0));
     assert!(record[2..].iter().flatten().all(|gradient| *gradient == 0.0));
 }
@@ -202,7 +206,7 @@ fn only_padding(#[values(DType::F64, DType::BF16)] dtype: DType) {
 fn nan_in_a_real_row_is_not_hidden() {
     let problem = Problem::new(&[2, 1], 3, 5);
     let device = Device::flex().autodiff();
-    let (x, w, b) = problem.operands(false, DType::F32, &device);
+    let (x, w, b) = problem.operands(Padding::Numbers, DType::F32, &device);
     let x = x.slice_fill(s![1, 0, 1], f32::NAN);
     let w = w.require_grad();
     let [loss, nll] = problem.fused(x, w.clone(), b);
@@ -228,7 +232,7 @@ fn logits_far_apart(#[values(DType::F32, DType::F64)] dtype: DType) {
 fn gradients_match_finite_differences() {
     let device = Device::flex().autodiff();
     for problem in [Problem::new(&[3, 1], 3, 4).smoothed(0.2), Problem::new(&[2], 3, 4).tied()] {
-        let (x, w, b) = problem.operands(false, DType::F64, &device);
+        let (x, w, b) = problem.operands(Padding::Numbers, DType::F64, &device);
         let loss = |x: Tensor<3>, w: Tensor<2>, b: Tensor<1>| problem.fused(x, w, b)[0].clone();
         check_input_gradient(x.clone(), 1e-7, |x| loss(x, w.clone(), b.clone()));
         check_input_gradient(w.clone(), 1e-7, |w| loss(x.clone(), w, b.clone()));
@@ -241,10 +245,10 @@ fn gradients_match_finite_differences() {
 fn every_subset_of_tracked_operands() {
     let device = Device::flex().autodiff();
     let problem = Problem::new(&[3, 1], 3, 5).smoothed(0.1);
-    let expected = problem.record(false, false, DType::F64);
+    let expected = problem.record(Problem::plain, Padding::Numbers, DType::F64);
     for subset in 0..8_u32 {
         let on = |n: u32| subset >> n & 1 == 1;
-        let (x, w, b) = problem.operands(false, DType::F64, &device);
+        let (x, w, b) = problem.operands(Padding::Numbers, DType::F64, &device);
         let (x, w, b) =
             (x.set_require_grad(on(0)), w.set_require_grad(on(1)), b.set_require_grad(on(2)));
         let [loss, nll] = problem.fused(x.clone(), w.clone(), b.clone());
@@ -273,7 +277,7 @@ fn every_subset_of_tracked_operands() {
 fn strided_operands() {
     let device = Device::flex().autodiff();
     let problem = Problem::new(&[3, 1], 3, 5);
-    let (x, w, b) = problem.operands(false, DType::F64, &device);
+    let (x, w, b) = problem.operands(Padding::Numbers, DType::F64, &device);
     let views = (
         Tensor::cat(vec![x.clone(), x.clone()], 2).narrow(2, 3, 3),
         w.clone().transpose().detach().require_grad(),
@@ -294,7 +298,7 @@ fn the_number_of_threads_changes_nothing(#[values(false, true)] tied: bool) {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let problem = Problem::new(&[300, 280], 96, 2100).smoothed(0.1);
     let problem = if tied { problem.tied() } else { problem };
-    let run = || problem.record(true, false, DType::F32);
+    let run = || problem.record(Problem::fused, Padding::Numbers, DType::F32);
     let one = pool(1).install(run);
     assert_eq!(pool(3).install(run), one);
     assert_eq!(run(), one);
@@ -304,8 +308,8 @@ fn the_number_of_threads_changes_nothing(#[values(false, true)] tied: bool) {
 #[test]
 fn composed_of_burns_operations() {
     for problem in problems() {
-        let expected = problem.record(false, false, DType::F64);
-        let (x, w, b) = problem.operands(true, DType::F64, &Device::flex());
+        let expected = problem.record(Problem::plain, Padding::Numbers, DType::F64);
+        let (x, w, b) = problem.operands(Padding::Nan, DType::F64, &Device::flex());
         let flex = |data: TensorData| {
             Flex::float_from_data(data, &<Flex as burn::backend::BackendTypes>::Device::default())
         };
@@ -331,7 +335,8 @@ fn composed_of_burns_operations() {
 #[test]
 #[should_panic(expected = "target 5 is not below the vocabulary, 5")]
 fn a_target_beyond_the_vocabulary_is_refused() {
-    let (x, w, b) = Problem::new(&[1], 2, 5).operands(false, DType::F32, &Device::flex());
+    let (x, w, b) =
+        Problem::new(&[1], 2, 5).operands(Padding::Numbers, DType::F32, &Device::flex());
     let targets = Targets::new(vec![5], Lengths::full(1, 1), 0.0);
     cross_entropy(x, OutputWeights::Own(w), b, &targets);
 }
