@@ -12,6 +12,7 @@
 //! and Translate, section 3 and appendix A.1.2; Luong, Pham & Manning (2015), section 3.1.
 
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use recurrent_kernels::tanh;
 
 use crate::{Memory, Score};
 
@@ -89,5 +90,5 @@ impl Score for AdditiveAttention {
 pub(crate) fn compare(q: Tensor<3>, k: &Tensor<3>, v: Tensor<1>) -> Tensor<3> {
     let sum = q.unsqueeze_dim::<4>(2) + k.clone().unsqueeze_dim::<4>(1);
     // As a product, so that neither the terms of its sums nor their gradients are written out.
-    linear(sum.tanh(), v.unsqueeze_dim(1), None).squeeze_dim(3)
+    linear(tanh(sum), v.unsqueeze_dim(1), None).squeeze_dim(3)
 }

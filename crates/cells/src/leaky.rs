@@ -15,8 +15,8 @@
 //! Hierarchical Recurrent Neural Networks for Long-Term Dependencies; Jaeger et al. (2007),
 //! Optimization and Applications of Echo State Networks with Leaky-Integrator Neurons.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Activation, Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Activation, Lengths, project_sequence, sigmoid};
 
 use crate::{Cell, Paths, init, rnn::activate};
 

@@ -12,8 +12,8 @@
 //! Source: Sak, Senior & Beaufays (2014), Long Short-Term Memory Recurrent Neural Network
 //! Architectures for Large Scale Acoustic Modeling, section 2.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -95,8 +95,8 @@ impl Cell for ProjectedLstmCell {
         let gates = projected + paths.recurrent(h).matmul(self.w_h.val());
         let [i, f, g, o] = init::blocks(gates);
 
-        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
-        let hidden = (sigmoid(o) * cell.clone().tanh()).matmul(self.w_p.val());
+        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * tanh(g));
+        let hidden = (sigmoid(o) * tanh(cell.clone())).matmul(self.w_p.val());
         LstmState { hidden, cell }
     }
 

@@ -238,9 +238,14 @@ impl<C: Cell> LanguageModel<C> {
         inputs: &Padded,
         start: Option<Vec<C::State>>,
     ) -> (Tensor<3>, Vec<C::State>) {
-        let read = self.dropout.forward(self.embedding.forward(inputs.tensor(&self.device())));
-        let (y, last) = self.stack.forward(read, start, &inputs.lengths());
+        let (y, last) = self.read(inputs, start);
         (self.logits(y), last)
+    }
+
+    /// The topmost outputs, `[B, T, H]`, and the states of all layers behind them.
+    fn read(&self, inputs: &Padded, start: Option<Vec<C::State>>) -> (Tensor<3>, Vec<C::State>) {
+        let read = self.dropout.forward(self.embedding.forward(inputs.tensor(&self.device())));
+        self.stack.forward(read, start, &inputs.lengths())
     }
 
     fn logits(&self, y: Tensor<3>) -> Tensor<3> {
@@ -316,10 +321,10 @@ impl<C: Cell + 'static> Learn for LanguageModel<C> {
                 Some(carried.expect("a batch that carries on needs the states before it").0)
             }
         };
-        let device = self.device();
-        let (logits, last) = self.forward(&batch.inputs, start);
-        let (targets, mask) = (batch.targets.tensor(&device), batch.targets.pad_mask(&device));
-        (self.loss.loss(logits, targets, mask, batch.targets.tokens()), CarriedStates(last))
+        let (y, last) = self.read(&batch.inputs, start);
+        let readouts = self.dropout.forward(y);
+        let loss = self.loss.of_readouts(readouts, &self.output, &self.embedding, &batch.targets);
+        (loss, CarriedStates(last))
     }
 }
 

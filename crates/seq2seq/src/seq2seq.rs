@@ -108,12 +108,16 @@ impl<C: Cell> Seq2Seq<C> {
     /// The logits of every next token of the targets, `[B, T, V]`, and where the decoder looked,
     /// `[B, T, S]`, when it reads the true tokens.
     pub fn forced(&self, batch: &PairBatch) -> (Tensor<3>, Option<Tensor<3>>) {
+        let Decoded { readout, weights } = self.decoded(batch);
+        (self.logits(readout), weights)
+    }
+
+    /// What the decoder makes of every step when it reads the true tokens.
+    fn decoded(&self, batch: &PairBatch) -> Decoded {
         let (source, start) = self.encode(&batch.source);
         let read = self.target_embedding.forward(batch.begun.tensor(&self.device()));
         let y = self.dropout.forward(read);
-        let Decoded { readout, weights } =
-            self.decoder.sequence(y, start, &source, &batch.begun.lengths());
-        (self.logits(readout), weights)
+        self.decoder.sequence(y, start, &source, &batch.begun.lengths())
     }
 
     /// The logits when each token read is the true one with probability `truth`, and else the most
@@ -166,13 +170,14 @@ impl<C: Cell + 'static> Learn for Seq2Seq<C> {
     fn learn(&self, batch: &PairBatch, _: Option<()>, at: &Moment) -> (Loss, ()) {
         let device = self.device();
         let truth = self.teacher.truth(at.step);
-        let logits = if device.is_autodiff() && truth < 1.0 {
-            self.sampled(batch, truth, at)
-        } else {
-            self.forced(batch).0
-        };
-        let (targets, mask) = (batch.ended.tensor(&device), batch.ended.pad_mask(&device));
-        (self.loss.loss(logits, targets, mask, batch.ended.tokens()), ())
+        if device.is_autodiff() && truth < 1.0 {
+            let logits = self.sampled(batch, truth, at);
+            let (targets, mask) = (batch.ended.tensor(&device), batch.ended.pad_mask(&device));
+            return (self.loss.loss(logits, targets, mask, batch.ended.tokens()), ());
+        }
+        let readouts = self.dropout.forward(self.decoded(batch).readout);
+        let (output, embedding) = (&self.output, &self.target_embedding);
+        (self.loss.of_readouts(readouts, output, embedding, &batch.ended), ())
     }
 }
 

@@ -49,7 +49,8 @@ fn a_stack_streams_what_is_projected() {
     let stack = Stack::new(vec![lstm(4, &device), lstm(4, &device)]);
     let x = recurrent_testkit::random([2, 1, 4], 9, DType::F64, &device);
     let start = stack.start(2);
-    let projected = stack.layers[0].project(x.clone(), &start[0]).squeeze_dim(1);
+    let one = Lengths::full(x.dims()[0], 1);
+    let projected = stack.layers[0].project(x.clone(), &start[0], &one).squeeze_dim(1);
     let (y, next) = stack.stream_projected(projected, start.clone());
     let (expected, after) = stack.stream(x.squeeze_dim(1), start);
     assert_close(&y, expected.into_data(), 1e-14);

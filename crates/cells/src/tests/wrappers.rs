@@ -25,7 +25,8 @@ fn composed<C: Cell>(cell: &C, device: &Device) -> Tensor<3> {
 
 /// A step in the operations that wrappers change, with nothing changed.
 fn advanced<C: Cell>(cell: &C, x: Tensor<2>, state: C::State) -> C::State {
-    let projected = cell.project(x.unsqueeze_dim(1), &state).squeeze_dim(1);
+    let one = Lengths::full(x.dims()[0], 1);
+    let projected = cell.project(x.unsqueeze_dim(1), &state, &one).squeeze_dim(1);
     cell.advance(projected, state, &Direct)
 }
 

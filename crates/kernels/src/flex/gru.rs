@@ -299,9 +299,20 @@ pub(super) fn backward<F: Real>(
     let (db_gates, db_n) = db.split_at_mut(2 * hidden);
     let drz = Starts { elements: &dx, starts: &x_starts };
     let dn = Starts { elements: &d_product_n, starts: &n_starts };
-    product::outer(isa, (h, hidden), (drz, 2 * hidden), &mut dw, 3 * hidden, Some(db_gates));
-    let dw_n = &mut dw[2 * hidden..];
-    product::outer(isa, (acted_on, hidden), (dn, hidden), dw_n, 3 * hidden, Some(db_n));
+    let to_gates = product::Target {
+        elements: &mut dw,
+        stride: 3 * hidden,
+        sums: Some(db_gates),
+        more: false,
+    };
+    product::outer(isa, (h, hidden), (drz, 2 * hidden), to_gates);
+    let to_n = product::Target {
+        elements: &mut dw[2 * hidden..],
+        stride: 3 * hidden,
+        sums: Some(db_n),
+        more: false,
+    };
+    product::outer(isa, (acted_on, hidden), (dn, hidden), to_n);
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),

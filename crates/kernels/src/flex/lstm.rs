@@ -372,9 +372,7 @@ pub(super) fn backward<F: Real>(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, width),
-        &mut dw,
-        width,
-        None,
+        product::Target { elements: &mut dw, stride: width, sums: None, more: false },
     );
     let mut dp = vec![F::zero(); 3 * hidden];
     if gates == Gates::Peephole {

@@ -7,8 +7,12 @@
 //! weights is one product over all steps at the end ([`product`]). Which vector instructions there are
 //! is found out at run time ([`simd`]).
 
+mod activations;
+mod cross_entropy;
 mod gru;
+mod layers;
 mod lstm;
+mod optimizer;
 mod panels;
 mod product;
 mod project;
@@ -18,6 +22,7 @@ mod rows;
 mod simd;
 mod threads;
 mod tile;
+mod wide;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},

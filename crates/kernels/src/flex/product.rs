@@ -134,16 +134,27 @@ fn put<S: Simd, F: Real>(
     }
 }
 
-/// `to = Σ_n a[n]ᵀ · b[n]`, `[M, N]`, and `sums = Σ_n b[n]`, `[N]`, for rows of `M` and of `N` elements,
-/// the terms in the order of the rows.
+/// Where a sum of outer products goes.
+#[derive(Debug)]
+pub(super) struct Target<'a, F> {
+    /// `[M, N]`, its rows `stride` apart.
+    pub(super) elements: &'a mut [F],
+    pub(super) stride: usize,
+    /// `[N]`, for the sum of the right-hand side's rows.
+    pub(super) sums: Option<&'a mut [F]>,
+    /// Whether it is added to what is there.
+    pub(super) more: bool,
+}
+
+/// `to = Σ_n a[n]ᵀ · b[n]`, and `sums = Σ_n b[n]`, for rows of `m` and of `n` elements, the terms in the
+/// order of the rows.
 pub(super) fn outer<F: Real>(
     isa: Isa,
     (a, m): (Starts<'_, F>, usize),
     (b, n): (Starts<'_, F>, usize),
-    to: &mut [F],
-    to_stride: usize,
-    mut sums: Option<&mut [F]>,
+    target: Target<'_, F>,
 ) {
+    let Target { elements: to, stride: to_stride, mut sums, more } = target;
     assert_eq!(a.starts.len(), b.starts.len(), "every row has its counterpart");
     assert!(to_stride >= n && (m == 0 || to.len() >= (m - 1) * to_stride + n), "a product fits");
     assert!(sums.as_ref().is_none_or(|sums| sums.len() == n), "a sum for every column");
@@ -151,6 +162,9 @@ pub(super) fn outer<F: Real>(
     const BLOCK: usize = 512;
     let count = a.starts.len();
     if count == 0 {
+        if more {
+            return;
+        }
         for row in to.chunks_mut(to_stride).take(m) {
             row[..n].fill(F::zero());
         }
@@ -187,7 +201,7 @@ pub(super) fn outer<F: Real>(
                 to,
                 to_stride,
                 sums,
-                more: first > 0,
+                more: more || first > 0,
             });
         });
     }

@@ -99,6 +99,7 @@ pub(super) fn weight_gradients<F: Real>(
     let mut dw = vec![F::zero(); input * width];
     let mut db = vec![F::zero(); width];
     let (x, grad) = ((x.get(), input), (grad.get(), width));
-    product::outer(Isa::detected(), x, grad, &mut dw, width, Some(&mut db));
+    let to = product::Target { elements: &mut dw, stride: width, sums: Some(&mut db), more: false };
+    product::outer(Isa::detected(), x, grad, to);
     (tensor(dw, &[input, width]), tensor(db, &[width]))
 }

@@ -156,9 +156,7 @@ pub(super) fn backward<F: Real>(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, hidden),
-        &mut dw,
-        hidden,
-        None,
+        product::Target { elements: &mut dw, stride: hidden, sums: None, more: false },
     );
     (
         tensor(da, &[steps, batch, hidden]),

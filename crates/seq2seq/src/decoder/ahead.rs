@@ -7,7 +7,7 @@
 //! The first term of all steps is one product, where the cell allows it.
 
 use burn::{prelude::*, tensor::module::linear};
-use recurrent_cells::{Lengths, Cell, Stack, Stream};
+use recurrent_cells::{Cell, Lengths, Stack, Stream};
 
 use crate::steps::steps;
 

@@ -14,6 +14,7 @@
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
 use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Layer, Lengths, Stack, Stream};
+use recurrent_kernels::tanh;
 use serde::{Deserialize, Serialize};
 
 use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};
@@ -122,6 +123,6 @@ impl<C: Cell> LuongDecoder<C> {
     fn mix(&self, s: Tensor<3>, source: &Source) -> Decoded {
         let asked = attend(&self.attention, s.clone(), source.memory());
         let both = Tensor::cat(vec![asked.context, s], 2);
-        Decoded { readout: linear(both, self.w_c.val(), None).tanh(), weights: Some(asked.weights) }
+        Decoded { readout: tanh(linear(both, self.w_c.val(), None)), weights: Some(asked.weights) }
     }
 }
