@@ -1,5 +1,6 @@
-//! A small piece of work, done a number of times, so that its instructions can be counted:
-//! `instructions CASE TIMES`. See `count.sh` beside it.
+//! A piece of work, done a number of times and nothing else: `instructions CASE TIMES`. For counting
+//! instructions there are three small ones, see `count.sh` beside it; any case of `benches --list`
+//! will do for a profile.
 
 use std::{
     io::{self, Write},
@@ -8,7 +9,7 @@ use std::{
 
 use burn::prelude::Device;
 use recurrent_benches::{
-    case::{Case, Work},
+    case::{Case, Work, all},
     decode::DecodeCase,
     layer::{CellName, Fill, LayerCase, Mode},
     model::Model,
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let work = arguments.next().as_deref().and_then(work);
     let times = arguments.next().and_then(|times| times.parse::<usize>().ok());
     let (Some(mut work), Some(times)) = (work, times) else {
-        let _ = writeln!(io::stderr(), "usage: instructions lstm|gru|greedy TIMES");
+        let _ = writeln!(io::stderr(), "usage: instructions lstm|gru|greedy|CASE TIMES");
         return ExitCode::from(2);
     };
     for _ in 0..times {
@@ -36,6 +37,6 @@ fn work(name: &str) -> Option<Work> {
         "lstm" => Some(training(CellName::Lstm).ours(&device)),
         "gru" => Some(training(CellName::Gru).ours(&device)),
         "greedy" => Some(DecodeCase { model: Model::GNMT.small(), width: 1 }.ours(&device)),
-        _ => None,
+        _ => all().iter().find(|case| case.name() == name).map(|case| case.ours(&device)),
     }
 }

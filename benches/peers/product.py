@@ -1,4 +1,4 @@
-"""One large product."""
+"""One product."""
 
 import torch
 

@@ -93,9 +93,8 @@ mod tests {
 
     #[test]
     fn the_interpreter_may_be_left_out() {
-        let peers = |arguments: &[&str]| {
-            Arguments::parse_from(["benches"].iter().chain(arguments)).peers
-        };
+        let peers =
+            |arguments: &[&str]| Arguments::parse_from(["benches"].iter().chain(arguments)).peers;
         assert_eq!(peers(&[]), None);
         assert_eq!(peers(&["layer", "--peers", "--quick"]).as_deref(), Some("python3"));
         assert_eq!(peers(&["--peers", "a/python"]).as_deref(), Some("a/python"));

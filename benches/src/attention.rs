@@ -37,7 +37,9 @@ pub fn small() -> impl Iterator<Item = AttentionCase> {
 }
 
 fn both(shape: [usize; 4]) -> impl Iterator<Item = AttentionCase> {
-    [Kind::Additive, Kind::Multiplicative].into_iter().map(move |kind| AttentionCase { kind, shape })
+    [Kind::Additive, Kind::Multiplicative]
+        .into_iter()
+        .map(move |kind| AttentionCase { kind, shape })
 }
 
 impl AttentionCase {

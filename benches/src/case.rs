@@ -56,7 +56,7 @@ pub trait Case: fmt::Debug {
 /// Every case of every family, in the order in which they are measured.
 pub fn all() -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = Vec::new();
-    cases.push(Box::new(product::Product::LARGE));
+    cases.extend(product::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(layer::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(attention::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(step::all().map(|case| Box::new(case) as Box<dyn Case>));

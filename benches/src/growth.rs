@@ -52,12 +52,8 @@ impl Axis {
 
 /// Every point of every line.
 pub fn all() -> impl Iterator<Item = GrowthCase> {
-    let training = |shape| LayerCase {
-        cell: CellName::Lstm,
-        shape,
-        mode: Mode::Training,
-        fill: Fill::Full,
-    };
+    let training =
+        |shape| LayerCase { cell: CellName::Lstm, shape, mode: Mode::Training, fill: Fill::Full };
     Axis::ALL.into_iter().flat_map(move |axis| {
         axis.shapes().into_iter().map(move |shape| GrowthCase { axis, layer: training(shape) })
     })

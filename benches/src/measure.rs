@@ -180,7 +180,10 @@ mod tests {
 
     #[test]
     fn quantiles_and_exponents() {
-        assert_eq!([0.0, 0.25, 0.5].map(|share| quantile(&[3.0, 1.0, 2.0], share)), [1.0, 1.5, 2.0]);
+        assert_eq!(
+            [0.0, 0.25, 0.5].map(|share| quantile(&[3.0, 1.0, 2.0], share)),
+            [1.0, 1.5, 2.0]
+        );
         let cubes: Vec<_> = (1..6).map(|n| (f64::from(n), 5.0 * f64::from(n).powi(3))).collect();
         assert!((exponent(&cubes).unwrap() - 3.0).abs() < 1e-12);
         assert_eq!(exponent(&cubes[..1]), None);

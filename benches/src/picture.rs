@@ -43,7 +43,8 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error
     let bottom = TOP + ROW * rows.len() as i32;
     let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
     root.fill(&WHITE)?;
-    let text = |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
+    let text =
+        |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
     root.draw(&text("Seconds for one run; shorter is better".to_owned(), 20, 12, 18))?;
     let all = || rows.iter().flat_map(|row| &row.sides);
     let mut sides: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! One large matrix product: what the machine can do.
+//! Matrix products: what the machine can do.
 
 use burn::prelude::*;
 use serde_json::{Value, json};
@@ -12,10 +12,12 @@ pub struct Product {
     pub size: usize,
 }
 
-impl Product {
-    /// Too large for any cache, so that a machine shows its best.
-    pub const LARGE: Self = Self { size: 2048 };
+/// Sizes of which one suits the caches.
+pub fn all() -> impl Iterator<Item = Product> {
+    [512, 1024, 2048].into_iter().map(|size| Product { size })
+}
 
+impl Product {
     fn operands(self, device: &Device) -> [Tensor<2>; 2] {
         let numbers = self.numbers();
         ["a", "b"].map(|name| Tensor::from_data(numbers[name].clone(), device))

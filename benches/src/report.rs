@@ -18,7 +18,9 @@ pub struct Report {
     pub threads: usize,
     /// Whether repetitions were few.
     pub quick: bool,
-    /// Floating-point operations a second in the best large product of any side, in thousand
+    /// Processes that wanted to run before and after, over the last minute, ours among them.
+    pub load: [f64; 2],
+    /// Floating-point operations a second in the best turn of any product by any side, in thousand
     /// millions.
     pub peak_gflops: f64,
     /// One a case.
@@ -47,9 +49,11 @@ pub struct SideTime {
     pub side: String,
     /// The median of the turns, in seconds.
     pub seconds: f64,
+    /// The quickest turn, in seconds.
+    pub best: f64,
     /// Turns.
     pub turns: usize,
-    /// How much of the best large product's speed it has.
+    /// How much of the best product's speed it has.
     pub share_of_peak: Option<f64>,
     /// How many times the time of the first side it takes.
     pub ratio: Ratio,
@@ -71,7 +75,7 @@ pub struct Line {
     pub axis: &'static str,
     /// Which side.
     pub side: String,
-    /// Points, with their seconds and bytes.
+    /// Points, with the seconds of the best turn and bytes.
     pub points: Vec<Point>,
     /// Time grows as the axis to this power.
     pub time_exponent: Option<f64>,
@@ -96,6 +100,7 @@ impl Row {
         let sides = turns.iter().map(|side| SideTime {
             side: side.side.clone(),
             seconds: quantile(&side.seconds, 0.5),
+            best: quantile(&side.seconds, 0.0),
             turns: side.seconds.len(),
             share_of_peak: None,
             ratio: Ratio::of(&side.seconds, &turns[0].seconds),
@@ -136,12 +141,12 @@ impl Line {
 }
 
 impl Report {
-    /// Fills in how every side stands to the best large product.
+    /// Fills in how every side stands to the best product.
     pub fn compare_with_peak(&mut self) {
         let products = self.rows.iter().filter(|row| row.family() == "product");
         let speeds = products.flat_map(|row| {
             let flops = row.flops.unwrap_or(0.0);
-            row.sides.iter().map(move |side| flops / side.seconds)
+            row.sides.iter().map(move |side| flops / side.best)
         });
         let peak = speeds.fold(0.0, f64::max);
         self.peak_gflops = peak / 1e9;
@@ -155,20 +160,24 @@ impl Report {
     /// The report as Markdown.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
-        let quick = if self.quick { " Few repetitions: these numbers are not to be quoted." } else { "" };
+        let quick =
+            if self.quick { " Few repetitions: these numbers are not to be quoted." } else { "" };
         let _ = writeln!(
             text,
-            "# Benchmarks\n\n{}, {} threads; a large product reaches {:.0} GFLOP/s.{quick}\n\n\
-             Times are medians. Behind them is the share of that product's speed, and how many times \
-             the first side's time it is, with the quartiles of the pairs: above 1 the first side is \
-             faster. How it is measured: `docs/benchmarks.md`.",
-            self.processor, self.threads, self.peak_gflops
+            "# Benchmarks\n\n{}, {} threads, load {:.1} before and {:.1} after; the best product reaches \
+             {:.0} GFLOP/s.{quick}\n\n\
+             Times are medians, in brackets the best turn. Behind them is the share of that product's \
+             speed, and how many times the first side's time it is, with the quartiles of the pairs: \
+             above 1 the first side is faster. How it is measured: `docs/benchmarks.md`.",
+            self.processor, self.threads, self.load[0], self.load[1], self.peak_gflops
         );
         for family in self.rows.chunk_by(|a, b| a.family() == b.family()) {
             write_family(&mut text, family);
         }
         if !self.lines.is_empty() {
-            text.push_str("\n## Exponents of growth\n\n| axis | side | time | memory |\n|---|---|---|---|\n");
+            text.push_str(
+                "\n## Exponents of growth\n\n| axis | side | time | memory |\n|---|---|---|---|\n",
+            );
         }
         for line in &self.lines {
             let shown = |value: Option<f64>| value.map_or("–".to_owned(), |x| format!("{x:.2}"));
@@ -200,7 +209,7 @@ fn write_family(text: &mut String, rows: &[Row]) {
 }
 
 fn cell(side: &SideTime, place: usize) -> String {
-    let mut text = seconds(side.seconds);
+    let mut text = format!("{} ({})", seconds(side.seconds), seconds(side.best));
     if let Some(share) = side.share_of_peak {
         let _ = write!(text, ", {:.0} %", 100.0 * share);
     }
@@ -218,7 +227,13 @@ pub fn seconds(value: f64) -> String {
         value if value < 1.0 => (value * 1e3, "ms"),
         value => (value, "s"),
     };
-    let digits = if value < 10.0 { 2 } else if value < 100.0 { 1 } else { 0 };
+    let digits = if value < 10.0 {
+        2
+    } else if value < 100.0 {
+        1
+    } else {
+        0
+    };
     format!("{value:.digits$} {unit}")
 }
 
@@ -245,7 +260,12 @@ mod tests {
         report.compare_with_peak();
         assert!((report.peak_gflops - 200.0).abs() < 1e-9);
         let text = report.markdown();
-        assert!(text.contains("| product/1000 | 20.0 ms, 50 % | 10.0 ms, 100 %, ×0.50"), "{text}");
+        assert!(
+            text.contains(
+                "| product/1000 | 20.0 ms (20.0 ms), 50 % | 10.0 ms (10.0 ms), 100 %, ×0.5"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     memory,
     peer::{Peer, PeerError, Prepared},
     picture::picture,
+    product,
     report::{Line, Point, Report, Row, seconds},
 };
 
@@ -68,7 +69,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write, log: &mut dyn Write) -> R
     Ok(())
 }
 
-/// The cases of these names, or all; the large product is always the first.
+/// The cases of these names, or all.
 fn wanted(names: &[String]) -> Result<Vec<Box<dyn Case>>, UnknownCase> {
     let cases = all();
     for name in names {
@@ -137,11 +138,14 @@ impl Bench<'_> {
             quick: self.arguments.ways.quick,
             ..Report::default()
         };
-        let calibration: Box<dyn Case> = Box::new(crate::product::Product::LARGE);
-        let others = cases.iter().filter(|case| case.name() != calibration.name());
-        for case in std::iter::once(&calibration).chain(others) {
+        report.load[0] = load();
+        // What the machine can do comes first, whatever is wanted.
+        let others = cases.iter().filter(|case| !is_wanted(&case.name(), "product"));
+        let products = product::all().map(|case| Box::new(case) as Box<dyn Case>);
+        for case in products.collect::<Vec<_>>().iter().chain(others) {
             report.rows.push(self.row(&**case)?);
         }
+        report.load[1] = load();
         report.compare_with_peak();
         report.lines = self.lines(&report.rows)?;
         Ok(report)
@@ -185,7 +189,7 @@ impl Bench<'_> {
                 let Some(row) = rows.iter().find(|row| row.case == case.name()) else { continue };
                 for side in &row.sides {
                     let bytes = self.bytes(&case, &side.side)?;
-                    let point = Point { at: case.place(), seconds: side.seconds, bytes };
+                    let point = Point { at: case.place(), seconds: side.best, bytes };
                     match points.iter_mut().find(|(name, _)| *name == side.side) {
                         Some((_, points)) => points.push(point),
                         None => points.push((side.side.clone(), vec![point])),
@@ -240,6 +244,12 @@ fn processor() -> String {
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
+/// Processes that want to run, over the last minute.
+fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -271,9 +281,10 @@ mod tests {
     fn results_are_written_as_table_picture_and_json() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
-        let arguments = ["layer/rnn/16x20x64", "--quick", "--json", "--out", path.to_str().unwrap()];
+        let arguments =
+            ["layer/rnn/16x20x64", "--quick", "--json", "--out", path.to_str().unwrap()];
         let json: serde_json::Value = serde_json::from_str(&said(&arguments).unwrap()).unwrap();
-        assert_eq!(json["rows"].as_array().unwrap().len(), 4);
+        assert_eq!(json["rows"].as_array().unwrap().len(), 3 + 3);
         assert!(json["peak_gflops"].as_f64().unwrap() > 0.0);
         for file in ["benchmarks.json", "benchmarks.svg", "benchmarks.md"] {
             assert!(path.join(file).exists(), "{file}");
