@@ -88,7 +88,7 @@ fn compare(
     }
     let difference = |(a, b): (&f64, &f64)| (a - b).abs() / a.abs().max(1.0);
     // A NaN is larger than everything.
-    let largest = |most: f64, next: f64| if next <= most { most } else { next };
+    let largest = |most: f64, next: f64| if most.is_nan() || next <= most { most } else { next };
     let difference = ours.iter().zip(theirs).map(difference).fold(0.0, largest);
     if difference <= TOLERANCE {
         Ok(Compared { count: ours.len(), difference })
