@@ -16,6 +16,7 @@ use recurrent_benches::{
 };
 
 fn main() -> ExitCode {
+    recurrent_kernels::heap::settle();
     let mut arguments = std::env::args().skip(1);
     let work = arguments.next().as_deref().and_then(work);
     let times = arguments.next().and_then(|times| times.parse::<usize>().ok());

@@ -6,11 +6,13 @@ use clap::Parser;
 use peak_alloc::PeakAlloc;
 use recurrent::error;
 use recurrent_benches::{args::Arguments, run};
+use recurrent_kernels::heap;
 
 #[global_allocator]
 static COUNTED: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
+    heap::settle();
     let arguments = Arguments::parse();
     match run::run(&arguments, &mut io::stdout(), &mut io::stderr()) {
         Ok(()) => ExitCode::SUCCESS,

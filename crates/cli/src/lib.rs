@@ -10,7 +10,6 @@
 //! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
 //! | what does a training look like | [`picture`] |
-//! | what becomes of memory that is given back | [`heap`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
 //! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
@@ -26,7 +25,6 @@ pub mod error;
 pub mod examples;
 pub mod experiment;
 pub mod folder;
-pub mod heap;
 pub mod interrupt;
 pub mod metric;
 pub mod picture;

@@ -3,7 +3,8 @@
 use std::{io, process::ExitCode};
 
 use clap::Parser;
-use recurrent::{args::Arguments, commands, error, heap};
+use recurrent::{args::Arguments, commands, error};
+use recurrent_kernels::heap;
 
 fn main() -> ExitCode {
     heap::settle();

@@ -24,6 +24,7 @@ mod composed;
 mod cross_entropy;
 mod flex;
 mod gru;
+pub mod heap;
 mod layer_autodiff;
 pub mod layer_ops;
 mod lengths;

@@ -9,6 +9,8 @@
 //! sequence of states is `[T + 1, B, H]` with the initial state included, in the order of
 //! [`Direction::steps`]. A sequence carries its state through its padding.
 
+#![expect(clippy::too_many_arguments, reason = "an operation names its tensors one by one")]
+
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 use crate::{

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::{
     Elements,
-    panels::{Order, Panels},
-    product::{self, Starts},
+    panels::{Order, Panels, Turn},
+    product::{self, Starts, Write},
     simd::Isa,
     tensor,
     threads::Shared,
@@ -100,9 +100,12 @@ fn run<F: Wide>(
 ) -> FloatTensor<Flex> {
     let (features, size) = (x.shape()[1], b_o.shape()[0]);
     let isa = Isa::detected();
-    let tied = vocabulary == Vocabulary::First;
-    let panels = Panels::of(w_o, tied, Order::Columns, isa);
-    let back = gradients.is_some().then(|| Panels::of(w_o, !tied, Order::Columns, isa));
+    let (turn, turn_back) = match vocabulary {
+        Vocabulary::First => (Turn::Transposed, Turn::None),
+        Vocabulary::Last => (Turn::None, Turn::Transposed),
+    };
+    let panels = Panels::of(w_o, turn, Order::Columns, isa);
+    let back = gradients.is_some().then(|| Panels::of(w_o, turn_back, Order::Columns, isa));
     let [x, b_o] = [x, b_o].map(Elements::<F>::of);
     let call = Call {
         isa,
@@ -130,7 +133,8 @@ fn run<F: Wide>(
         }
         if let (Some(gradients), Some(back)) = (&mut gradients, &back) {
             let dl = Starts { elements: &*logits, starts: logits_at };
-            call.add_gradients(gradients, x, dl, back, n > 0);
+            let write = if n > 0 { Write::Add } else { Write::Replace };
+            call.add_gradients(gradients, x, dl, back, write);
         }
     }
     tensor(total.map(F::of_double).to_vec(), &[2])
@@ -156,7 +160,7 @@ impl<F: Wide> Call<'_, F> {
         x: Starts<'_, F>,
         dl: Starts<'_, F>,
         back: &Panels<F>,
-        more: bool,
+        write: Write,
     ) {
         let (width, size) = (self.features, self.size);
         // A row of `dx` starts where the row of `x` does.
@@ -164,7 +168,7 @@ impl<F: Wide> Call<'_, F> {
         let (dw, db) = (&mut gradients.w_o, &mut gradients.b_o);
         match self.vocabulary {
             Vocabulary::First => {
-                let to = product::Target { elements: dw, stride: width, sums: None, more };
+                let to = product::Target { elements: dw, stride: width, sums: None, write };
                 product::outer(self.isa, (dl, size), (x, width), to);
                 let add_columns = |(n, sums): (usize, &mut [F])| {
                     let rows = dl.elements.chunks_exact(size).take(dl.starts.len());
@@ -176,7 +180,7 @@ impl<F: Wide> Call<'_, F> {
                 }
             }
             Vocabulary::Last => {
-                let to = product::Target { elements: dw, stride: size, sums: Some(db), more };
+                let to = product::Target { elements: dw, stride: size, sums: Some(db), write };
                 product::outer(self.isa, (x, width), (dl, size), to);
             }
         }
