@@ -142,7 +142,12 @@ impl<F: Real> Panels<F> {
 
     /// The columns, of each of its blocks, that panel `n` covers.
     pub(super) fn columns(&self, n: usize) -> Range<usize> {
-        n * self.units()..self.columns.min((n + 1) * self.units())
+        self.columns_of(n..n + 1)
+    }
+
+    /// The columns, of each of its blocks, that some panels cover.
+    pub(super) fn columns_of(&self, panels: Range<usize>) -> Range<usize> {
+        panels.start * self.units()..self.columns.min(panels.end * self.units())
     }
 
     /// Panel `n`.

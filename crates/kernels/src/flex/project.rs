@@ -99,7 +99,12 @@ pub(super) fn weight_gradients<F: Real>(
     let mut dw = vec![F::zero(); input * width];
     let mut db = vec![F::zero(); width];
     let (x, grad) = ((x.get(), input), (grad.get(), width));
-    let to = product::Target { elements: &mut dw, stride: width, sums: Some(&mut db), write: Write::Replace };
+    let to = product::Target {
+        elements: &mut dw,
+        stride: width,
+        sums: Some(&mut db),
+        write: Write::Replace,
+    };
     product::outer(Isa::detected(), x, grad, to);
     (tensor(dw, &[input, width]), tensor(db, &[width]))
 }
