@@ -1,7 +1,7 @@
-//! The sequences of a batch have nothing to do with each other, so each thread takes some of them
-//! through the whole sequence and waits for nobody. Where there are fewer sequences than threads, a
-//! team of threads takes the same ones, each some of the units, and they meet at every step. A row's
-//! numbers do not depend on who computes them.
+//! Who computes what of a recurrence. A team of threads takes sequences through all steps, each some of
+//! the units, and meets at every step: its weights stay in its cache, and it multiplies all rows by each
+//! of them. Where that would be too little for all threads, the sequences are dealt to several teams,
+//! which have nothing to do with each other. A row's numbers do not depend on who computes them.
 
 use std::ops::Range;
 
@@ -19,8 +19,11 @@ use crate::ops::Course;
 /// Fewer rows than this would leave a thread waiting for the weights.
 const FEWEST_ROWS: usize = 4;
 
-/// Multiplications of a step below which meeting another thread costs more than it brings.
+/// Multiplications of a step, for each of a team, below which meeting costs more than it brings.
 const WORTH_A_MEETING: usize = 50_000;
+
+/// As many threads as often share a cache; more would wait for each other for too long.
+const MOST_MEMBERS: usize = 8;
 
 /// Rows that one thread runs, or a team, the longest sequence first.
 #[derive(Debug)]
@@ -64,9 +67,9 @@ pub(super) fn each_share(
     let batch = course.lengths.batch();
     let work = batch * multiplications * course.lengths.steps();
     let threads = threads::parts(work);
-    let count = threads.min(batch / FEWEST_ROWS).max(1);
-    let meetings = batch / count * multiplications / WORTH_A_MEETING;
-    let members = (threads / count).min(panels).min(meetings).max(1);
+    let meetings = batch * multiplications / WORTH_A_MEETING;
+    let members = threads.min(panels).min(meetings).clamp(1, MOST_MEMBERS);
+    let count = (threads / members).min(batch / FEWEST_ROWS).max(1);
     let shares = shares(course, count, members);
     threads::each(count * members, work, |n| run(&shares[n / members], n % members));
 }
