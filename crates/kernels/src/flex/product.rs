@@ -36,9 +36,10 @@ pub(super) fn rows_times<F: Real>(
     const BLOCK: usize = 96;
     let (count, k) = (rows.starts.len(), w.rows());
     let work = count * k * w.count() * w.columns(0).len();
-    let row_blocks = count.div_ceil(BLOCK);
-    let enough = 4 * threads::parts(work);
-    let panel_blocks = (enough / row_blocks.max(1)).clamp(1, w.count().max(1));
+    // As many blocks for every thread, and enough of them that nobody waits long for the last.
+    let threads = threads::parts(work);
+    let row_blocks = count.div_ceil(BLOCK).next_multiple_of(threads).min(count);
+    let panel_blocks = (4 * threads / row_blocks.max(1)).clamp(1, w.count().max(1));
     threads::each(row_blocks * panel_blocks, work, |n| {
         let cut = |part: usize, of: usize, all: usize| part * all / of..(part + 1) * all / of;
         isa.run(RowsTimes {
