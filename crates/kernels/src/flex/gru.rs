@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::{
     Elements, Keep, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes, prefetch},
     tensor,
@@ -325,25 +325,24 @@ pub(super) fn backward<F: Real>(
         Reset::AfterProduct => h,
         Reset::BeforeProduct => Starts { elements: activated.get(), starts: &acted_starts },
     };
-    let mut dw = vec![F::zero(); 3 * hidden * hidden];
+    let mut dw = Vec::with_capacity(3 * hidden * hidden);
+    let to = Shared::unwritten(&mut dw);
     let mut db = vec![F::zero(); 3 * hidden];
     let (db_gates, db_n) = db.split_at_mut(2 * hidden);
     let drz = Starts { elements: &dx, starts: &x_starts };
     let dn = Starts { elements: &d_product_n, starts: &n_starts };
-    let to_gates = product::Target {
-        elements: &mut dw,
-        stride: 3 * hidden,
-        sums: Some(db_gates),
-        write: Write::Replace,
-    };
+    let to_gates =
+        Target { elements: to, stride: 3 * hidden, sums: Some(db_gates), write: Write::Replace };
     product::outer(isa, (h, hidden), (drz, 2 * hidden), to_gates);
-    let to_n = product::Target {
-        elements: &mut dw[2 * hidden..],
+    let to_n = Target {
+        elements: to.skip(2 * hidden),
         stride: 3 * hidden,
         sums: Some(db_n),
         write: Write::Replace,
     };
     product::outer(isa, (acted_on, hidden), (dn, hidden), to_n);
+    // The two products write all of it.
+    let dw = finished(dw, 3 * hidden * hidden);
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::{
     Elements, Keep, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes, prefetch},
     tensor,
@@ -391,13 +391,20 @@ pub(super) fn backward<F: Real>(
     let da = finished(da, steps * batch * width);
 
     let (h_starts, a_starts) = rows::starts_of_steps(course, hidden, width);
-    let mut dw = vec![F::zero(); hidden * width];
+    let mut dw = Vec::with_capacity(hidden * width);
     product::outer(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, width),
-        product::Target { elements: &mut dw, stride: width, sums: None, write: Write::Replace },
+        Target {
+            elements: Shared::unwritten(&mut dw),
+            stride: width,
+            sums: None,
+            write: Write::Replace,
+        },
     );
+    // The product writes all of it.
+    let dw = finished(dw, hidden * width);
     let mut dp = vec![F::zero(); 3 * hidden];
     if gates == Gates::Peephole {
         peephole_gradients(&mut dp, &da, cells.get(), sizes, course);

@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use super::{
     Real,
     simd::Isa,
+    threads::LINE,
     tile::{Panel, WIDEST},
 };
 
@@ -245,11 +246,9 @@ pub(super) struct Aligned<F> {
 }
 
 impl<F: Real> Aligned<F> {
-    const LINE: usize = 64;
-
     pub(super) fn zeros(len: usize) -> Self {
-        let elements = vec![F::zero(); len + Self::LINE / size_of::<F>()];
-        let start = elements.as_ptr().align_offset(Self::LINE).min(elements.len() - len);
+        let elements = vec![F::zero(); len + LINE / size_of::<F>()];
+        let start = elements.as_ptr().align_offset(LINE).min(elements.len() - len);
         Self { elements, start, len }
     }
 

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::{
     Elements, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes, prefetch},
     tensor,
@@ -171,13 +171,20 @@ pub(super) fn backward<F: Real>(
     let da = finished(da, steps * sizes.state());
 
     let (h_starts, a_starts) = rows::starts_of_steps(course, hidden, hidden);
-    let mut dw = vec![F::zero(); hidden * hidden];
+    let mut dw = Vec::with_capacity(hidden * hidden);
     product::outer(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, hidden),
-        product::Target { elements: &mut dw, stride: hidden, sums: None, write: Write::Replace },
+        Target {
+            elements: Shared::unwritten(&mut dw),
+            stride: hidden,
+            sums: None,
+            write: Write::Replace,
+        },
     );
+    // The product writes all of it.
+    let dw = finished(dw, hidden * hidden);
     (
         tensor(da, &[steps, batch, hidden]),
         tensor(dw, &[hidden, hidden]),

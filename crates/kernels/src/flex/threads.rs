@@ -163,12 +163,24 @@ impl Drop for Walk<'_> {
     }
 }
 
+/// Bytes of a line of the cache, on most processors.
+pub(super) const LINE: usize = 64;
+
 /// Memory of which each thread writes a part of its own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Shared<F> {
     start: *mut F,
     len: usize,
 }
+
+// Not derived, which would ask it of `F` too.
+impl<F> Clone for Shared<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Shared<F> {}
 
 // SAFETY: a pointer and a length; who uses them promises that no two threads use the same elements.
 #[expect(unsafe_code, reason = "threads write parts of the same memory")]
@@ -185,6 +197,25 @@ impl<F> Shared<F> {
     /// The whole capacity of a vector that has no elements yet.
     pub(super) fn unwritten(elements: &mut Vec<F>) -> Self {
         Self { start: elements.as_mut_ptr(), len: elements.capacity() }
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+
+    /// What follows the first `count` elements.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub(super) fn skip(self, count: usize) -> Self {
+        assert!(count <= self.len, "a part is within the memory");
+        Self { start: self.start.wrapping_add(count), len: self.len - count }
+    }
+
+    /// The part that begins with a line of the cache, so that no register is read across two.
+    pub(super) fn aligned(self) -> Self {
+        self.skip(self.start.align_offset(LINE).min(self.len))
     }
 
     /// Elements `from..from + count`, to write.
