@@ -18,6 +18,7 @@
 //! crate that names Burn's internals.
 
 mod activations;
+mod additive_score;
 mod autodiff;
 mod checkpointed;
 mod composed;
@@ -37,6 +38,7 @@ mod rnn;
 mod sequence;
 
 pub use activations::{sigmoid, tanh};
+pub use additive_score::additive_score;
 pub use checkpointed::{CheckpointedOperands, Recurrence, checkpointed_sequence};
 pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entropy};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
