@@ -11,8 +11,8 @@
 //! Source: Bahdanau, Cho & Bengio (2015), Neural Machine Translation by Jointly Learning to Align
 //! and Translate, section 3 and appendix A.1.2; Luong, Pham & Manning (2015), section 3.1.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
-use recurrent_kernels::additive_score;
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{additive_score, linear};
 
 use crate::{Memory, Score};
 

@@ -10,8 +10,8 @@
 //! Source: the `normed_bahdanau` of TensorFlow's NMT, after Salimans & Kingma (2016), Weight
 //! Normalization; the attention of GNMT (Wu et al. 2016) as its public implementations have it.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
-use recurrent_kernels::additive_score;
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{additive_score, linear};
 
 use crate::{AdditiveAttentionConfig, Memory, Score};
 

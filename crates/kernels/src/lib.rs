@@ -45,7 +45,7 @@ pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
 pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};
-pub use project::project_sequence;
+pub use project::{linear, project_sequence};
 pub use rnn::{Activation, rnn_sequence};
 
 #[cfg(test)]
