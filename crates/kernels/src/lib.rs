@@ -4,15 +4,15 @@
 //! in the autodiff graph, and a backward pass that is quadratic in the number of steps. Here one
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
 //! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`], and before them
-//! [`project_sequence`] for the input side.
+//! [`project_sequence`] for the input side. [`checkpointed_sequence`] keeps less for long sequences.
 //!
-//! What stands around the recurrences and is slow when composed is here as well: [`cross_entropy`]
-//! of an output layer, [`tanh`] and [`sigmoid`], and the steps of optimizers, [`adam_step`] and its
-//! like.
+//! What stands around the recurrences and is slow when composed is here as well: [`linear`] layers,
+//! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
+//! the steps of optimizers, [`adam_step`] and its like.
 //!
 //! Each runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
-//! [`optimizer_ops::OptimizerOps`] have defaults
-//! composed of Burn's operations, and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
+//! [`optimizer_ops::OptimizerOps`] have defaults composed of Burn's operations, and `flex` has a path
+//! of its own. Which backend computes is decided by the device of the tensors.
 //!
 //! *Invariant:* numbers in, numbers out. No parameter, no model, no randomness. This is the only
 //! crate that names Burn's internals.
