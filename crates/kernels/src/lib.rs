@@ -3,8 +3,9 @@
 //! A recurrence written in tensor operations costs some twenty small kernels a step, as many nodes
 //! in the autodiff graph, and a backward pass that is quadratic in the number of steps. Here one
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
-//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`], and before them
-//! [`project_sequence`] for the input side.
+//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`layer_norm_lstm_sequence`],
+//! [`gru_sequence`], and before them [`project_sequence`] and [`layer_norm_sequence`] for the input
+//! side.
 //!
 //! Each runs on every backend: [`ops::SequenceOps`] has a default composed of Burn's operations,
 //! and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
@@ -16,6 +17,8 @@ mod autodiff;
 mod composed;
 mod flex;
 mod gru;
+mod layer_norm;
+mod layer_norm_lstm;
 mod lengths;
 mod lstm;
 pub mod ops;
@@ -24,6 +27,8 @@ mod rnn;
 mod sequence;
 
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
+pub use layer_norm::{Norm, layer_norm_sequence};
+pub use layer_norm_lstm::{LayerNormLstmOperands, layer_norm_lstm_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
 pub use project::project_sequence;

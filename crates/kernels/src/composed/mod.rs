@@ -2,6 +2,8 @@
 //! readable form of what the hand-written paths compute.
 
 pub(crate) mod gru;
+pub(crate) mod layer_norm;
+pub(crate) mod layer_norm_lstm;
 pub(crate) mod lstm;
 pub(crate) mod project;
 pub(crate) mod rnn;
