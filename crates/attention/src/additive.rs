@@ -12,6 +12,7 @@
 //! and Translate, section 3 and appendix A.1.2; Luong, Pham & Manning (2015), section 3.1.
 
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use recurrent_kernels::tanh;
 
 use crate::{Memory, Score};
 
@@ -88,6 +89,6 @@ impl Score for AdditiveAttention {
 /// `v · tanh(q_t + k_j)` for every pair: `q` of `[B, T, A]` and `k` of `[B, S, A]` to `[B, T, S]`.
 pub(crate) fn compare(q: Tensor<3>, k: &Tensor<3>, v: Tensor<1>) -> Tensor<3> {
     let sum = q.unsqueeze_dim::<4>(2) + k.clone().unsqueeze_dim::<4>(1);
-    let v = v.unsqueeze::<4>();
-    (sum.tanh() * v).sum_dim(3).squeeze_dim(3)
+    // As a product, so that neither the terms of its sums nor their gradients are written out.
+    linear(tanh(sum), v.unsqueeze_dim(1), None).squeeze_dim(3)
 }

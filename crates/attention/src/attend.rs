@@ -36,12 +36,22 @@ pub struct Attended {
     pub weights: Tensor<3>,
 }
 
-/// Looks at `memory` with every query of `[B, T, Q]`; one query a sequence is `T = 1`.
+/// Looks at `memory` with every query of `[B, T, Q]`; one query a sequence is `T = 1`. Where rows of
+/// queries share memories, there are as many rows as [readers](Memory::readers).
 ///
 /// # Panics
 ///
 /// If a shape is wrong, or the batch of the queries is not that of the memory.
 pub fn attend<S: Score>(score: &S, queries: Tensor<3>, memory: &Memory) -> Attended {
+    let Some(readers) = &memory.readers else {
+        return attend_in_place(score, queries, memory);
+    };
+    let Attended { context, weights } = attend_in_place(score, readers.gather(queries), memory);
+    Attended { context: readers.scatter(context), weights: readers.scatter(weights) }
+}
+
+/// The queries of a memory stand in front of it.
+fn attend_in_place<S: Score>(score: &S, queries: Tensor<3>, memory: &Memory) -> Attended {
     let [batch, rows, _] = memory.values.dims();
     let [_, steps, width] = queries.dims();
     assert_shape!(queries, [batch, steps, width]);

@@ -30,6 +30,7 @@ mod choice;
 mod memory;
 mod multiplicative;
 mod normed_additive;
+mod readers;
 
 pub use additive::{AdditiveAttention, AdditiveAttentionConfig};
 pub use attend::{Attended, Score, attend};
@@ -39,6 +40,7 @@ pub use multiplicative::{
     DotAttention, GeneralAttention, GeneralAttentionConfig, ScaledAttention, ScaledAttentionConfig,
 };
 pub use normed_additive::{NormedAdditiveAttention, NormedAdditiveAttentionConfig};
+pub use readers::Readers;
 
 #[cfg(test)]
 mod tests;

@@ -209,6 +209,10 @@ impl Cell for AnyCell {
         with_cell!(self, cell => cell.project(x, &Kind::of(start.clone()), lengths))
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        with_cell!(self, cell => cell.input_weight())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: AnyState, paths: &P) -> AnyState {
         with_cell!(self, cell => cell.advance(projected, Kind::of(state), paths).into_any())
     }

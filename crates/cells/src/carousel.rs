@@ -14,7 +14,7 @@
 //! Source: Hochreiter & Schmidhuber (1997), Long Short-Term Memory, section 3.2.
 
 use burn::{module::Param, nn::Initializer, prelude::*};
-use recurrent_kernels::{Lengths, project_sequence};
+use recurrent_kernels::{Lengths, project_sequence, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -76,12 +76,16 @@ impl Cell for CarouselCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(c, [projected.dims()[0], self.d_hidden()]);
         let g = projected + paths.recurrent(h).matmul(self.w_h.val());
-        let cell = c + paths.update(g.tanh());
-        LstmState { hidden: cell.clone().tanh(), cell }
+        let cell = c + paths.update(tanh(g));
+        LstmState { hidden: tanh(cell.clone()), cell }
     }
 
     fn output(&self, state: &LstmState) -> Tensor<2> {

@@ -4,7 +4,7 @@
 use burn::{module::ModuleDisplay, prelude::*};
 use recurrent_kernels::{Direction, Lengths};
 
-use crate::{Direct, Paths, State, unroll::step_by_step};
+use crate::{Paths, State, unroll::step_by_step};
 
 /// One step of a recurrence.
 pub trait Cell: Module + ModuleDisplay {
@@ -27,19 +27,27 @@ pub trait Cell: Module + ModuleDisplay {
     /// stands there in the result.
     fn project(&self, x: Tensor<3>, start: &Self::State, lengths: &Lengths) -> Tensor<3>;
 
+    /// `W_x`, `[I, G]`, of a cell that [projects](Self::project) to `x · W_x` and a constant: parts of
+    /// an input that are known at different times can be projected apart. None for any other cell,
+    /// wrappers included.
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        None
+    }
+
     /// The recurrence proper: `projected`, `[B, G]`, and a state to the next state. What reads the
-    /// past goes along `paths`; [`Direct`] for the cell's own equations.
+    /// past goes along `paths`; [`Direct`](crate::Direct) for the cell's own equations.
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: Self::State, paths: &P)
     -> Self::State;
 
     /// What the layer above sees of a state, `[B, H]`.
     fn output(&self, state: &Self::State) -> Tensor<2>;
 
-    /// One whole step: `x`, `[B, I]`, and a state to the next state.
+    /// One whole step: `x`, `[B, I]`, and a state to the next state. It is a sequence of one step, so
+    /// that a cell with a fused kernel decodes with it as well.
     fn step(&self, x: Tensor<2>, state: Self::State) -> Self::State {
         let lengths = Lengths::full(x.dims()[0], 1);
-        let projected = self.project(x.unsqueeze_dim(1), &state, &lengths).squeeze_dim(1);
-        self.advance(projected, state, &Direct)
+        let projected = self.project(x.unsqueeze_dim(1), &state, &lengths);
+        self.sequence(projected, state, &lengths, Direction::Forward).1
     }
 
     /// All steps of `projected`, `[B, T, G]`: the outputs, `[B, T, H]`, and the final state. A cell
@@ -53,6 +61,19 @@ pub trait Cell: Module + ModuleDisplay {
         direction: Direction,
     ) -> (Tensor<3>, Self::State) {
         step_by_step(self, projected, start, lengths, direction)
+    }
+
+    /// [`project`](Self::project) and [`sequence`](Self::sequence) one after the other, unless there is
+    /// a way to do both at once.
+    fn run(
+        &self,
+        x: Tensor<3>,
+        start: Self::State,
+        lengths: &Lengths,
+        direction: Direction,
+    ) -> (Tensor<3>, Self::State) {
+        let projected = self.project(x, &start, lengths);
+        self.sequence(projected, start, lengths, direction)
     }
 }
 

@@ -12,8 +12,8 @@
 //!
 //! Source: Greff et al. (2017), LSTM: A Search Space Odyssey, section 3.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused};
 
@@ -78,6 +78,10 @@ impl Cell for CoupledLstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(c, [projected.dims()[0], self.d_hidden()]);
@@ -87,8 +91,8 @@ impl Cell for CoupledLstmCell {
 
         let f = sigmoid(f);
         let i = -f.clone() + 1.0;
-        let cell = f * c + paths.update(i * g.tanh());
-        let hidden = sigmoid(o) * cell.clone().tanh();
+        let cell = f * c + paths.update(i * tanh(g));
+        let hidden = sigmoid(o) * tanh(cell.clone());
         LstmState { hidden, cell }
     }
 

@@ -13,8 +13,8 @@
 //! Source: Wu et al. (2016), Google's Neural Machine Translation System, equations 5 and 6 and
 //! section 6.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -90,6 +90,10 @@ impl Cell for GnmtLstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(c, [projected.dims()[0], self.d_hidden()]);
@@ -97,7 +101,7 @@ impl Cell for GnmtLstmCell {
         let gates = projected + paths.recurrent(h).matmul(self.w_h.val());
         let [i, f, g, o] = init::blocks(gates);
 
-        let mut cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
+        let mut cell = sigmoid(f) * c + paths.update(sigmoid(i) * tanh(g));
         if let Some(delta) = self.clip {
             cell = cell.clamp(-delta, delta);
         }

@@ -18,9 +18,9 @@
 //! its first version resets after the product, its last before); Chung et al. (2014), Empirical
 //! Evaluation of Gated Recurrent Neural Networks on Sequence Modeling (`z` writes, reset before).
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
+use burn::{module::Param, nn::Initializer, prelude::*};
 use recurrent_kernels::{
-    Direction, GruOperands, Lengths, Reset, Update, gru_sequence, project_sequence,
+    Direction, GruOperands, Lengths, Reset, Update, gru_sequence, project_sequence, sigmoid, tanh,
 };
 
 use crate::{Cell, Gated, Paths, init};
@@ -99,6 +99,10 @@ impl Cell for GruCell {
         project_sequence(x, self.w_x.val(), Some(self.b_x.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {
         let hidden = self.d_hidden();
         assert_shape!(h, [projected.dims()[0], hidden]);
@@ -110,7 +114,7 @@ impl Cell for GruCell {
             Reset::AfterProduct => {
                 let [r_h, z_h, n_h] = init::blocks(seen.matmul(w_h) + b_h);
                 let (r, z) = (sigmoid(r_x + r_h), sigmoid(z_x + z_h));
-                (z, (n_x + r * n_h).tanh())
+                (z, tanh(n_x + r * n_h))
             }
             Reset::BeforeProduct => {
                 let part =
@@ -119,7 +123,7 @@ impl Cell for GruCell {
                 let [r_h, z_h] = init::blocks(rz_h);
                 let (r, z) = (sigmoid(r_x + r_h), sigmoid(z_x + z_h));
                 let n_h = (r * seen).matmul(part(&w_h, 2, 1)) + part(&b_h, 2, 1);
-                (z, (n_x + n_h).tanh())
+                (z, tanh(n_x + n_h))
             }
         };
         let n = paths.update(n);

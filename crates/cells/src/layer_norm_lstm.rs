@@ -17,9 +17,8 @@ use burn::{
     module::Param,
     nn::{LayerNorm, LayerNormConfig},
     prelude::*,
-    tensor::activation::sigmoid,
 };
-use recurrent_kernels::{Lengths, project_sequence};
+use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -97,8 +96,8 @@ impl Cell for LayerNormLstmCell {
         let gates = projected + self.norm_h.forward(recurrent);
         let [i, f, g, o] = init::blocks(gates);
 
-        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
-        let hidden = sigmoid(o) * self.norm_c.forward(cell.clone()).tanh();
+        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * tanh(g));
+        let hidden = sigmoid(o) * tanh(self.norm_c.forward(cell.clone()));
         LstmState { hidden, cell }
     }
 

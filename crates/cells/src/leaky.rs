@@ -15,8 +15,8 @@
 //! Hierarchical Recurrent Neural Networks for Long-Term Dependencies; Jaeger et al. (2007),
 //! Optimization and Applications of Echo State Networks with Leaky-Integrator Neurons.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Activation, Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Activation, Lengths, project_sequence, sigmoid};
 
 use crate::{Cell, Paths, init, rnn::activate};
 
@@ -195,6 +195,10 @@ impl Cell for LeakyCell {
 
     fn project(&self, x: Tensor<3>, _start: &Tensor<2>, lengths: &Lengths) -> Tensor<3> {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
+    }
+
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: Tensor<2>, paths: &P) -> Tensor<2> {

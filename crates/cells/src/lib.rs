@@ -56,6 +56,7 @@ mod skip;
 
 // Wrappers over any cell or layer.
 mod bidirectional;
+mod checkpointed;
 mod learned_start;
 mod recurrent_dropout;
 mod residual;
@@ -70,6 +71,7 @@ pub use any_cell::{AnyCell, AnyState, CellKind};
 pub use bidirectional::{Bidirectional, BidirectionalState, Merge};
 pub use carousel::{CarouselCell, CarouselConfig};
 pub use cell::{Cell, Gated};
+pub use checkpointed::{Checkpointed, Fused};
 pub use coupled_lstm::{CoupledLstmCell, CoupledLstmConfig};
 pub use gnmt_lstm::{GnmtLstmCell, GnmtLstmConfig};
 pub use gru::{GruCell, GruConfig};
@@ -94,7 +96,9 @@ pub use variational_dropout::{VariationalDropout, VariationalState};
 pub use zoneout::Zoneout;
 
 // These appear in the signatures above.
-pub use recurrent_kernels::{Activation, Direction, Lengths, Reset, Update};
+pub use recurrent_kernels::{
+    Activation, CheckpointedOperands, Direction, Gates, Lengths, Recurrence, Reset, Update,
+};
 
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,10 @@
 //! Schmidhuber & Cummins (2000), Learning to Forget; for its initial bias of 1, Jozefowicz et al.
 //! (2015), An Empirical Exploration of Recurrent Network Architectures.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Direction, Gates, Lengths, LstmOperands, lstm_sequence, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{
+    Direction, Gates, Lengths, LstmOperands, lstm_sequence, project_sequence, sigmoid, tanh,
+};
 
 use crate::{Cell, Gated, Part, Paths, State, init};
 
@@ -109,6 +111,10 @@ impl Cell for LstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(h, [projected.dims()[0], self.d_hidden()]);
@@ -117,8 +123,8 @@ impl Cell for LstmCell {
         let gates = projected + paths.recurrent(h).matmul(self.w_h.val());
         let [i, f, g, o] = init::blocks(gates);
 
-        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
-        let hidden = sigmoid(o) * cell.clone().tanh();
+        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * tanh(g));
+        let hidden = sigmoid(o) * tanh(cell.clone());
         LstmState { hidden, cell }
     }
 

@@ -13,8 +13,8 @@
 //! functions `4σ − 2` and `2σ − 1` are those of its appendix. The paper also cuts gradients that
 //! leave a cell through its gates: wrap the cell in [`Truncated`](crate::Truncated).
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused, unroll::step_by_step};
 
@@ -30,14 +30,14 @@ pub enum Squash {
 impl Squash {
     fn input(self, g: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Tanh => g.tanh(),
+            Self::Tanh => tanh(g),
             Self::Logistic => sigmoid(g) * 4.0 - 2.0,
         }
     }
 
     fn output(self, c: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Tanh => c.tanh(),
+            Self::Tanh => tanh(c),
             Self::Logistic => sigmoid(c) * 2.0 - 1.0,
         }
     }
@@ -110,6 +110,10 @@ impl Cell for OriginalLstmCell {
 
     fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
+    }
+
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {

@@ -15,8 +15,8 @@
 //! Networks, section 2. The paper drops the output squash and, in its experiments, the input squash;
 //! both are kept here.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Direction, Gates, Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused};
 
@@ -85,6 +85,10 @@ impl Cell for PeepholeLstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(c, [projected.dims()[0], self.d_hidden()]);
@@ -96,9 +100,9 @@ impl Cell for PeepholeLstmCell {
 
         let i = sigmoid(i + p_i * paths.peephole(c.clone()));
         let f = sigmoid(f + p_f * paths.peephole(c.clone()));
-        let cell = f * c + paths.update(i * g.tanh());
+        let cell = f * c + paths.update(i * tanh(g));
         let o = sigmoid(o + p_o * paths.peephole(cell.clone()));
-        let hidden = o * cell.clone().tanh();
+        let hidden = o * tanh(cell.clone());
         LstmState { hidden, cell }
     }
 

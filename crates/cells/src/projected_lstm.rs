@@ -12,8 +12,8 @@
 //! Source: Sak, Senior & Beaufays (2014), Long Short-Term Memory Recurrent Neural Network
 //! Architectures for Large Scale Acoustic Modeling, section 2.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::sigmoid};
-use recurrent_kernels::{Lengths, project_sequence};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
 
@@ -83,6 +83,10 @@ impl Cell for ProjectedLstmCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
         let LstmState { hidden: h, cell: c } = state;
         assert_shape!(h, [projected.dims()[0], self.d_hidden()]);
@@ -91,8 +95,8 @@ impl Cell for ProjectedLstmCell {
         let gates = projected + paths.recurrent(h).matmul(self.w_h.val());
         let [i, f, g, o] = init::blocks(gates);
 
-        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * g.tanh());
-        let hidden = (sigmoid(o) * cell.clone().tanh()).matmul(self.w_p.val());
+        let cell = sigmoid(f) * c + paths.update(sigmoid(i) * tanh(g));
+        let hidden = (sigmoid(o) * tanh(cell.clone())).matmul(self.w_p.val());
         LstmState { hidden, cell }
     }
 

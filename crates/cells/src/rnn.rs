@@ -10,7 +10,7 @@
 //! (2015), A Simple Way to Initialize Recurrent Networks of Rectified Linear Units.
 
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::activation::relu};
-use recurrent_kernels::{Activation, Direction, Lengths, project_sequence, rnn_sequence};
+use recurrent_kernels::{Activation, Direction, Lengths, project_sequence, rnn_sequence, tanh};
 
 use crate::{Cell, Paths, init};
 
@@ -62,7 +62,7 @@ impl RnnConfig {
 /// `φ`.
 pub(crate) fn activate(activation: Activation, a: Tensor<2>) -> Tensor<2> {
     match activation {
-        Activation::Tanh => a.tanh(),
+        Activation::Tanh => tanh(a),
         Activation::Relu => relu(a),
         Activation::Identity => a,
     }
@@ -85,6 +85,10 @@ impl Cell for RnnCell {
 
     fn project(&self, x: Tensor<3>, _start: &Tensor<2>, lengths: &Lengths) -> Tensor<3> {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
+    }
+
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, h: Tensor<2>, paths: &P) -> Tensor<2> {

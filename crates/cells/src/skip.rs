@@ -130,6 +130,10 @@ impl Cell for SkipCell {
         project_sequence(x, self.w_x.val(), Some(self.b.val()), lengths)
     }
 
+    fn input_weight(&self) -> Option<Tensor<2>> {
+        Some(self.w_x.val())
+    }
+
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: SkipState, paths: &P) -> SkipState {
         let SkipState { mut past } = state;
         assert_shape!(past[0], [projected.dims()[0], self.d_hidden()]);

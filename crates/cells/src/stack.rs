@@ -4,9 +4,9 @@ use burn::{
     nn::{Dropout, DropoutConfig},
     prelude::*,
 };
-use recurrent_kernels::Lengths;
+use recurrent_kernels::{Direction, Lengths};
 
-use crate::{Layer, Stream};
+use crate::{Cell, Layer, Stream};
 
 /// Layers of one kind on top of each other, with dropout between them: each reads what the one
 /// below puts out. Dropout acts while training and never on the topmost output.
@@ -84,17 +84,50 @@ impl<L: Stream> Stream for Stack<L> {
     ///
     /// If there is not one state a layer.
     fn stream(&self, x: Tensor<2>, state: Self::State) -> (Tensor<2>, Self::State) {
-        let states = self.states_or_start(Some(state), x.dims()[0]);
-        let mut next = Vec::with_capacity(states.len());
-        let mut y = x;
-        for (n, (layer, state)) in self.layers.iter().zip(states).enumerate() {
-            if n > 0 {
-                y = self.dropout.forward(y);
-            }
-            let (above, after) = layer.stream(y, state);
+        self.stream_from(state, |bottom, state| bottom.stream(x, state))
+    }
+}
+
+impl<L: Stream> Stack<L> {
+    /// One step of all layers, the lowest by `bottom`.
+    fn stream_from(
+        &self,
+        states: Vec<L::State>,
+        bottom: impl FnOnce(&L, L::State) -> (Tensor<2>, L::State),
+    ) -> (Tensor<2>, Vec<L::State>) {
+        let (given, needed) = (states.len(), self.layers.len());
+        assert_eq!(given, needed, "a stack of {needed} layers needs as many states, got {given}");
+        let mut pairs = self.layers.iter().zip(states);
+        let (layer, state) = pairs.next().expect("a stack has layers");
+        let (mut y, after) = bottom(layer, state);
+        let mut next = Vec::with_capacity(needed);
+        next.push(after);
+        for (layer, state) in pairs {
+            let (above, after) = layer.stream(self.dropout.forward(y), state);
             next.push(after);
             y = above;
         }
         (y, next)
+    }
+}
+
+impl<C: Cell> Stack<C> {
+    /// As [`stream`](Stream::stream), for an input that the lowest cell has
+    /// [projected](Cell::project), `[B, G]`.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one state a layer.
+    pub fn stream_projected(
+        &self,
+        projected: Tensor<2>,
+        states: Vec<C::State>,
+    ) -> (Tensor<2>, Vec<C::State>) {
+        let lengths = Lengths::full(projected.dims()[0], 1);
+        self.stream_from(states, |cell, state| {
+            let projected = projected.unsqueeze_dim(1);
+            let next = cell.sequence(projected, state, &lengths, Direction::Forward).1;
+            (cell.output(&next), next)
+        })
     }
 }

@@ -28,8 +28,7 @@ pub fn unroll<C: Cell>(
 ) -> (Tensor<3>, C::State) {
     assert_shape!(x, [lengths.batch(), lengths.steps(), cell.d_input()]);
     let start = start.into().unwrap_or_else(|| cell.initial_state(lengths.batch()));
-    let projected = cell.project(x, &start, lengths);
-    cell.sequence(projected, start, lengths, direction)
+    cell.run(x, start, lengths, direction)
 }
 
 /// `projected`, `[B, T, G]`, one step at a time in tensor operations.

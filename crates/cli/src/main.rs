@@ -4,8 +4,10 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 use recurrent::{args::Arguments, commands, error};
+use recurrent_kernels::heap;
 
 fn main() -> ExitCode {
+    heap::settle();
     let arguments = Arguments::parse();
     match commands::run(arguments, &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,8 @@ use burn_autodiff::{
 };
 
 use crate::{
-    Lengths,
+    Direction, Lengths,
+    checkpointed::{self, Chunk, Layer, LayerGradients, Recurrence},
     gru::{Reset, Update},
     lstm::Gates,
     ops::{Course, SequenceOps},
@@ -31,6 +32,39 @@ impl<B: Backend + SequenceOps, C: CheckpointStrategy> SequenceOps for Autodiff<B
         match Project.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(ProjectSaved::<B> { x, w_x, lengths }, projected),
             OpsKind::UnTracked(prep) => prep.finish(projected),
+        }
+    }
+
+    fn checkpointed_sequence(
+        x: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        peephole: FloatTensor<Self>,
+        b_h: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        recurrence: Recurrence,
+        course: Course,
+        every: usize,
+    ) -> FloatTensor<Self> {
+        let nodes = [&x, &w_x, &b, &w_h, &peephole, &b_h, &h0, &c0].map(|t| t.node());
+        let layer = Layer::<B> {
+            w_x: w_x.into_primitive(),
+            b: b.into_primitive(),
+            w_h: w_h.into_primitive(),
+            peephole: peephole.into_primitive(),
+            b_h: b_h.into_primitive(),
+            recurrence,
+        };
+        let (x, start) = (x.into_primitive(), [h0, c0].map(|t| t.into_primitive()));
+        match Checkpointed.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let chunks = checkpointed::chunks(&course, every);
+                let (states, starts) = run_chunks(&layer, &x, start, &chunks);
+                prep.finish(CheckpointedSaved { x, layer, chunks, starts }, states)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(layer.forward(x, start, course)),
         }
     }
 
@@ -149,6 +183,103 @@ impl<B: Backend + SequenceOps> Backward<B, 3> for Project {
         if let Some(node) = input {
             let dx = B::project_input_gradient(grad, w_x, lengths);
             grads.register::<B>(node.id, dx);
+        }
+    }
+}
+
+/// What a layer in chunks keeps: its input, its weights, and its state before every chunk.
+#[derive(Clone, Debug)]
+struct CheckpointedSaved<B: Backend> {
+    x: FloatTensor<B>,
+    layer: Layer<B>,
+    chunks: Vec<Chunk>,
+    starts: Vec<[FloatTensor<B>; 2]>,
+}
+
+/// All states and the final cell, and the state before every chunk.
+fn run_chunks<B: Backend + SequenceOps>(
+    layer: &Layer<B>,
+    x: &FloatTensor<B>,
+    start: [FloatTensor<B>; 2],
+    chunks: &[Chunk],
+) -> (FloatTensor<B>, Vec<[FloatTensor<B>; 2]>) {
+    let mut starts = Vec::with_capacity(chunks.len() + 1);
+    starts.push(start);
+    let mut pieces = Vec::with_capacity(chunks.len() + 2);
+    for (chunk, direction) in chunks.iter().map(|chunk| (chunk, chunk.course.direction)) {
+        let steps = chunk.course.lengths.steps();
+        let x = checkpointed::rows::<B>(x.clone(), chunk.from, steps);
+        let before = starts[starts.len() - 1].clone();
+        let states = layer.forward(x, before, chunk.course.clone());
+        pieces.push(checkpointed::rows::<B>(states.clone(), direction.outputs_from(), steps));
+        let last = checkpointed::state::<B>(&states, direction.last(steps));
+        starts.push([last, checkpointed::state::<B>(&states, steps + 1)]);
+    }
+    let first = checkpointed::stacked::<B>(starts[0][0].clone());
+    let [_, cell] = starts.pop().expect("a sequence has at least one chunk");
+    match chunks[0].course.direction {
+        Direction::Forward => pieces.insert(0, first),
+        Direction::Backward => {
+            pieces.reverse();
+            pieces.push(first);
+        }
+    }
+    pieces.push(checkpointed::stacked::<B>(cell));
+    (B::float_cat(pieces, 0), starts)
+}
+
+#[derive(Debug)]
+struct Checkpointed;
+
+impl<B: Backend + SequenceOps> Backward<B, 8> for Checkpointed {
+    type State = CheckpointedSaved<B>;
+
+    fn backward(self, ops: Ops<Self::State, 8>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let CheckpointedSaved { x, layer, chunks, starts } = ops.state;
+        let total: usize = chunks.iter().map(|chunk| chunk.course.lengths.steps()).sum();
+        let direction = chunks[0].course.direction;
+        let mut dx = Vec::with_capacity(chunks.len());
+        let mut dh = checkpointed::state::<B>(&grad, direction.last(total));
+        let mut dc = checkpointed::state::<B>(&grad, total + 1);
+        let mut sum: Option<LayerGradients<B>> = None;
+        for (chunk, start) in chunks.into_iter().zip(starts).rev() {
+            let Chunk { from, course } = chunk;
+            let steps = course.lengths.steps();
+            // Inside, each state has its own gradient. The one after the chunk has what the chunk that
+            // follows has found, the one before it gets its own when it is another chunk's last.
+            let none = checkpointed::stacked::<B>(checkpointed::zeros_like::<B>(&dh));
+            let last = checkpointed::stacked::<B>(dh);
+            let (low, high) = match direction {
+                Direction::Forward => (none, last),
+                Direction::Backward => (last, none),
+            };
+            let cell = checkpointed::stacked::<B>(dc);
+            let mut pieces = vec![low, high, cell];
+            if steps > 1 {
+                pieces.insert(1, checkpointed::rows::<B>(grad.clone(), from + 1, steps - 1));
+            }
+            let x = checkpointed::rows::<B>(x.clone(), from, steps);
+            let found = layer.backward(x, start, B::float_cat(pieces, 0), course);
+            dx.push(found.x.clone());
+            let before = match direction {
+                Direction::Forward => from,
+                Direction::Backward => from + steps,
+            };
+            dh = B::float_add(found.hidden.clone(), checkpointed::state::<B>(&grad, before));
+            dc = found.cell.clone();
+            sum = Some(found.after(sum));
+        }
+        if direction == Direction::Forward {
+            dx.reverse();
+        }
+        let sum = sum.expect("a sequence has at least one chunk");
+        let LayerGradients { w_x, b, w_h, peephole, b_h, .. } = sum;
+        let found = [B::float_cat(dx, 0), w_x, b, w_h, peephole, b_h, dh, dc];
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
         }
     }
 }

@@ -7,30 +7,47 @@
 //! [`gru_sequence`], and before them [`project_sequence`] and [`layer_norm_sequence`] for the input
 //! side.
 //!
-//! Each runs on every backend: [`ops::SequenceOps`] has a default composed of Burn's operations,
-//! and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
+//! What stands around the recurrences and is slow when composed is here as well: [`cross_entropy`]
+//! of an output layer, [`tanh`] and [`sigmoid`], and the steps of optimizers, [`adam_step`] and its
+//! like.
+//!
+//! Each runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
+//! [`optimizer_ops::OptimizerOps`] have defaults
+//! composed of Burn's operations, and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
 //!
 //! *Invariant:* numbers in, numbers out. No parameter, no model, no randomness. This is the only
 //! crate that names Burn's internals.
 
+mod activations;
 mod autodiff;
+mod checkpointed;
 mod composed;
+mod cross_entropy;
 mod flex;
 mod gru;
 mod layer_norm;
 mod layer_norm_lstm;
+pub mod heap;
+mod layer_autodiff;
+pub mod layer_ops;
 mod lengths;
 mod lstm;
 pub mod ops;
+mod optimizer;
+pub mod optimizer_ops;
 mod project;
 mod rnn;
 mod sequence;
 
+pub use activations::{sigmoid, tanh};
+pub use checkpointed::{CheckpointedOperands, Recurrence, checkpointed_sequence};
+pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entropy};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
 pub use layer_norm::{Norm, layer_norm_sequence};
 pub use layer_norm_lstm::{LayerNormLstmOperands, layer_norm_lstm_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
+pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};
 pub use project::project_sequence;
 pub use rnn::{Activation, rnn_sequence};
 

@@ -9,10 +9,14 @@
 //! sequence of states is `[T + 1, B, H]` with the initial state included, in the order of
 //! [`Direction::steps`]. A sequence carries its state through its padding.
 
+#![expect(clippy::too_many_arguments, reason = "an operation names its tensors one by one")]
+
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 use crate::{
-    Direction, Lengths, composed,
+    Direction, Lengths,
+    checkpointed::{Layer, Recurrence},
+    composed,
     gru::{Reset, Update},
     lstm::Gates,
     rnn::Activation,
@@ -70,6 +74,25 @@ pub trait SequenceOps: Backend {
         lengths: Lengths,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::project::weight_gradients::<Self>(grad, x, &lengths)
+    }
+
+    /// Input side and recurrence: states `[T + 1, B, H]` and behind them the final cell, which without
+    /// one is anything. Only a backend that keeps something for a backward pass has chunks.
+    #[fusion(dtype = x, shape = spec::states_and_cell(x, h0))]
+    fn checkpointed_sequence(
+        x: FloatTensor<Self>,
+        w_x: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        peephole: FloatTensor<Self>,
+        b_h: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        recurrence: Recurrence,
+        course: Course,
+        _every: usize,
+    ) -> FloatTensor<Self> {
+        Layer::<Self> { w_x, b, w_h, peephole, b_h, recurrence }.forward(x, [h0, c0], course)
     }
 
     /// States `[T + 1, B, H]`.

@@ -11,6 +11,7 @@
 
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
 use recurrent_cells::{Cell, State};
+use recurrent_kernels::tanh;
 use serde::{Deserialize, Serialize};
 
 /// Which bridge.
@@ -112,7 +113,7 @@ impl BridgeLayer {
             let sides = directions.iter().map(|parts| parts[n].1.clone()).collect();
             let (w, b) = (self.w[n].val(), self.b[n].val());
             n += 1;
-            linear(Tensor::cat(sides, 1), w, Some(b)).tanh()
+            tanh(linear(Tensor::cat(sides, 1), w, Some(b)))
         })
     }
 }

@@ -29,7 +29,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CrossEntropy, Embedding, EmbeddingConfig, OutOfRange, Output, Padded,
     config::{at_least_one, cell_fits, share},
-    search::{Generator, Predicted},
+    rows::index,
+    search::{Generator, Predicted, Scores},
 };
 
 /// Sizes and kinds of a [`LanguageModel`].
@@ -237,9 +238,14 @@ impl<C: Cell> LanguageModel<C> {
         inputs: &Padded,
         start: Option<Vec<C::State>>,
     ) -> (Tensor<3>, Vec<C::State>) {
-        let read = self.dropout.forward(self.embedding.forward(inputs.tensor(&self.device())));
-        let (y, last) = self.stack.forward(read, start, &inputs.lengths());
+        let (y, last) = self.read(inputs, start);
         (self.logits(y), last)
+    }
+
+    /// The topmost outputs, `[B, T, H]`, and the states of all layers behind them.
+    fn read(&self, inputs: &Padded, start: Option<Vec<C::State>>) -> (Tensor<3>, Vec<C::State>) {
+        let read = self.dropout.forward(self.embedding.forward(inputs.tensor(&self.device())));
+        self.stack.forward(read, start, &inputs.lengths())
     }
 
     fn logits(&self, y: Tensor<3>) -> Tensor<3> {
@@ -315,10 +321,10 @@ impl<C: Cell + 'static> Learn for LanguageModel<C> {
                 Some(carried.expect("a batch that carries on needs the states before it").0)
             }
         };
-        let device = self.device();
-        let (logits, last) = self.forward(&batch.inputs, start);
-        let (targets, mask) = (batch.targets.tensor(&device), batch.targets.pad_mask(&device));
-        (self.loss.loss(logits, targets, mask, batch.targets.tokens()), CarriedStates(last))
+        let (y, last) = self.read(&batch.inputs, start);
+        let readouts = self.dropout.forward(y);
+        let loss = self.loss.of_readouts(readouts, &self.output, &self.embedding, &batch.targets);
+        (loss, CarriedStates(last))
     }
 }
 
@@ -370,13 +376,11 @@ impl<C: Cell> Generator for LanguageModelGenerator<'_, C> {
         let x = model.dropout.forward(model.embedding.forward(ids)).squeeze_dim(1);
         let (y, state) = model.stack.stream(x, state);
         let logits = model.logits(y.unsqueeze_dim(1));
-        let log_probs = log_softmax(logits.squeeze_dim::<2>(1), 1);
-        Predicted { log_probs, weights: None, state }
+        Predicted { scores: Scores::Logits(logits.squeeze_dim(1)), weights: None, state }
     }
 
     fn reorder(&self, state: Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        state.select(Tensor::from_data(rows.as_slice(), &self.model.device()))
+        state.select(index(rows, &self.model.device()))
     }
 }
 

@@ -10,10 +10,12 @@ mod loss;
 mod many_to_one;
 mod output;
 mod padded;
+mod rows;
 pub mod search;
 mod seq2seq;
 mod sequence_head;
 mod sequences;
+mod steps;
 mod tagging;
 mod teacher;
 

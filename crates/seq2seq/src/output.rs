@@ -8,6 +8,7 @@
 //! Source of tying: Press & Wolf (2017), Using the Output Embedding to Improve Language Models.
 
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use recurrent_kernels::{Losses, OutputWeights, Targets, cross_entropy};
 
 use crate::Embedding;
 
@@ -45,5 +46,19 @@ impl Output {
             None => embedding.e.val().transpose(),
         };
         linear(x, w_o, Some(self.b_o.val()))
+    }
+
+    /// The cross-entropy of the logits that [`forward`](Self::forward) would make of `[B, T, R]`,
+    /// without all of them being in memory at a time.
+    ///
+    /// # Panics
+    ///
+    /// If the features or the targets do not fit.
+    pub fn losses(&self, x: Tensor<3>, embedding: &Embedding, targets: &Targets) -> Losses {
+        let w_o = match &self.w_o {
+            Some(w_o) => OutputWeights::Own(w_o.val()),
+            None => OutputWeights::Tied(embedding.e.val()),
+        };
+        cross_entropy(x, w_o, self.b_o.val(), targets)
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::{prelude::*, tensor::TensorData};
 use recurrent_cells::Lengths;
+use recurrent_kernels::Targets;
 use recurrent_text::{BOS, EOS, PAD};
 
 /// Sequences of ids of different lengths, padded on the right with `<pad>`.
@@ -77,6 +78,15 @@ impl Padded {
     pub fn tensor(&self, device: &Device) -> Tensor<2, Int> {
         let shape = [self.batch(), self.steps];
         Tensor::from_data(TensorData::new(self.ids.clone(), shape), device)
+    }
+
+    /// The ids as what an output layer should make of the same steps, with label smoothing `ε`.
+    ///
+    /// # Panics
+    ///
+    /// If `ε` is not in `[0, 1)`.
+    pub fn targets(&self, label_smoothing: f64) -> Targets {
+        Targets::new(self.ids.as_slice(), self.lengths(), label_smoothing)
     }
 
     /// Where it is padding, `[B, T]`, true there; none if it is nowhere.

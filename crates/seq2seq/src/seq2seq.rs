@@ -10,7 +10,7 @@
 //! Source: Sutskever, Vinyals & Le (2014), Sequence to Sequence Learning with Neural Networks; Cho
 //! et al. (2014); with attention, Bahdanau, Cho & Bengio (2015).
 
-use burn::{nn::Dropout, prelude::*, tensor::activation::log_softmax};
+use burn::{nn::Dropout, prelude::*};
 use rand::RngExt;
 use recurrent_cells::{Cell, State};
 use recurrent_training::{Learn, Loss, Moment};
@@ -18,7 +18,8 @@ use recurrent_training::{Learn, Loss, Moment};
 use crate::{
     Bridge, CrossEntropy, Decoded, Decoder, DecoderState, Embedding, Encoder, Output, Padded,
     Source, Teacher,
-    search::{Generator, Predicted},
+    rows::index,
+    search::{Generator, Predicted, Scores},
 };
 
 /// A sequence-to-sequence model.
@@ -107,12 +108,16 @@ impl<C: Cell> Seq2Seq<C> {
     /// The logits of every next token of the targets, `[B, T, V]`, and where the decoder looked,
     /// `[B, T, S]`, when it reads the true tokens.
     pub fn forced(&self, batch: &PairBatch) -> (Tensor<3>, Option<Tensor<3>>) {
+        let Decoded { readout, weights } = self.decoded(batch);
+        (self.logits(readout), weights)
+    }
+
+    /// What the decoder makes of every step when it reads the true tokens.
+    fn decoded(&self, batch: &PairBatch) -> Decoded {
         let (source, start) = self.encode(&batch.source);
         let read = self.target_embedding.forward(batch.begun.tensor(&self.device()));
         let y = self.dropout.forward(read);
-        let Decoded { readout, weights } =
-            self.decoder.sequence(y, start, &source, &batch.begun.lengths());
-        (self.logits(readout), weights)
+        self.decoder.sequence(y, start, &source, &batch.begun.lengths())
     }
 
     /// The logits when each token read is the true one with probability `truth`, and else the most
@@ -165,13 +170,14 @@ impl<C: Cell + 'static> Learn for Seq2Seq<C> {
     fn learn(&self, batch: &PairBatch, _: Option<()>, at: &Moment) -> (Loss, ()) {
         let device = self.device();
         let truth = self.teacher.truth(at.step);
-        let logits = if device.is_autodiff() && truth < 1.0 {
-            self.sampled(batch, truth, at)
-        } else {
-            self.forced(batch).0
-        };
-        let (targets, mask) = (batch.ended.tensor(&device), batch.ended.pad_mask(&device));
-        (self.loss.loss(logits, targets, mask, batch.ended.tokens()), ())
+        if device.is_autodiff() && truth < 1.0 {
+            let logits = self.sampled(batch, truth, at);
+            let (targets, mask) = (batch.ended.tensor(&device), batch.ended.pad_mask(&device));
+            return (self.loss.loss(logits, targets, mask, batch.ended.tokens()), ());
+        }
+        let readouts = self.dropout.forward(self.decoded(batch).readout);
+        let (output, embedding) = (&self.output, &self.target_embedding);
+        (self.loss.of_readouts(readouts, output, embedding, &batch.ended), ())
     }
 }
 
@@ -219,15 +225,13 @@ impl<C: Cell> Generator for Seq2SeqGenerator<'_, C> {
         let stepped = model.decoder.step(y, state, &source);
         let logits = model.logits(stepped.readout.unsqueeze_dim(1));
         Predicted {
-            log_probs: log_softmax(logits.squeeze_dim::<2>(1), 1),
+            scores: Scores::Logits(logits.squeeze_dim(1)),
             weights: stepped.weights,
             state: (source, stepped.state),
         }
     }
 
     fn reorder(&self, (source, state): Self::State, rows: &[usize]) -> Self::State {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &self.model.device());
-        (source.select(rows.clone()), state.select(rows))
+        (source.select(rows), state.select(index(rows, &self.model.device())))
     }
 }

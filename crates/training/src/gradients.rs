@@ -14,6 +14,7 @@ use burn::{
     prelude::*,
     tensor::{DType, FloatDType},
 };
+use recurrent_kernels::{scaled, squares as sum_of_squares};
 
 /// Multiplies every gradient.
 pub(crate) fn scale<M: Module>(
@@ -96,7 +97,7 @@ impl ModuleVisitor for Changed<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let changed = match self.change {
-                Change::Scale(factor) => gradient.mul_scalar(factor),
+                Change::Scale(factor) => scaled(gradient, factor),
                 Change::Clamp(limit) => gradient.clamp(-limit, limit),
             };
             self.gradients.register(param.id, changed);
@@ -116,10 +117,7 @@ impl ModuleVisitor for Squares<'_> {
             DType::F64 | DType::F32 => gradient,
             _ => gradient.cast(FloatDType::F32),
         };
-        // Row by row first: Flex groups the sum of a very large tensor as its threads happen to
-        // run, and then the same seed would not give the same bits.
-        let rows = gradient.square().sum_dim(D - 1);
-        self.sums.push(rows.sum());
+        self.sums.push(sum_of_squares(gradient));
     }
 }
 

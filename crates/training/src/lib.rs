@@ -21,9 +21,11 @@
 //! optimizer, a clock and a checkpoint path.
 
 mod adadelta;
+mod adam;
 mod batches;
 mod checkpoint;
 mod config;
+mod descent;
 mod disk;
 mod error;
 mod exact;

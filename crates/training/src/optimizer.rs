@@ -16,13 +16,15 @@
 //! Regularization; Duchi, Hazan & Singer (2011), Adaptive Subgradient Methods; Zeiler (2012),
 //! ADADELTA; Tieleman & Hinton (2012), lecture 6.5. Burn's own default of ε, 1e-5, is not used.
 
-use burn::optim::{
-    AdaGradConfig, AdamConfig, AdamWConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
-    momentum::MomentumConfig,
-};
+use burn::optim::{AdaGradConfig, ModuleOptimizer, RmsPropConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{OutOfRange, adadelta::Adadelta};
+use crate::{
+    OutOfRange,
+    adadelta::Adadelta,
+    adam::AdamOptimizer,
+    descent::{Descent, Rolling},
+};
 
 /// Which optimizer takes the steps, with its own numbers. In a file either a name, for the default
 /// numbers, or a table: `optimizer = "adam"` or `optimizer = { adam = { beta_2 = 0.98 } }`.
@@ -167,18 +169,13 @@ impl OptimizerConfig {
     /// The optimizer that takes the steps from `step` on, with nothing remembered yet.
     pub(crate) fn at(&self, step: usize) -> ModuleOptimizer {
         match self {
-            Self::Sgd {} => SgdConfig::new().init(),
-            Self::Momentum(Momentum { momentum }) => {
-                let momentum = MomentumConfig::new().with_momentum(*momentum).with_dampening(0.0);
-                SgdConfig::new().with_momentum(Some(momentum)).init()
-            }
+            Self::Sgd {} => Descent.into(),
+            Self::Momentum(Momentum { momentum }) => Rolling { momentum: *momentum }.into(),
             Self::Adam(adam) => adam.init(),
-            Self::AdamW(adam) => AdamWConfig::new()
-                .with_beta_1(adam.beta_1 as f32)
-                .with_beta_2(adam.beta_2 as f32)
-                .with_epsilon(adam.epsilon as f32)
-                .with_weight_decay(adam.weight_decay as f32)
-                .init(),
+            Self::AdamW(AdamW { beta_1, beta_2, epsilon, weight_decay }) => {
+                let adam = Adam { beta_1: *beta_1, beta_2: *beta_2, epsilon: *epsilon };
+                AdamOptimizer { adam, weight_decay: *weight_decay }.into()
+            }
             Self::Adagrad(adagrad) => {
                 AdaGradConfig::new().with_epsilon(adagrad.epsilon as f32).init()
             }
@@ -191,7 +188,7 @@ impl OptimizerConfig {
                 .with_epsilon(rms.epsilon as f32)
                 .init(),
             Self::AdamThenSgd(both) if step < both.switch_step => both.adam.init(),
-            Self::AdamThenSgd(_) => SgdConfig::new().init(),
+            Self::AdamThenSgd(_) => Descent.into(),
         }
     }
 
@@ -245,11 +242,7 @@ impl OptimizerConfig {
 
 impl Adam {
     fn init(&self) -> ModuleOptimizer {
-        AdamConfig::new()
-            .with_beta_1(self.beta_1 as f32)
-            .with_beta_2(self.beta_2 as f32)
-            .with_epsilon(self.epsilon as f32)
-            .init()
+        AdamOptimizer { adam: *self, weight_decay: 0.0 }.into()
     }
 
     fn validate(&self) -> Result<(), OutOfRange> {

@@ -6,8 +6,7 @@ use burn::{
     tensor::DType,
 };
 use recurrent_testkit::{
-    assert_close, assert_same_bits, check_gradients, check_input_gradient, fill, in_f64, moved,
-    random,
+    assert_close, check_gradients, check_input_gradient, fill, in_f64, moved, random,
 };
 
 use crate::*;
@@ -290,17 +289,75 @@ fn all_queries_at_once() {
     }
 }
 
-/// A beam's memories are those of its sentences.
+/// A beam's memories are those of its sentences: shared, they give what copies of their own give, and
+/// the gradients of what is shared are summed. In order and out of it, with sources that are read by
+/// few rows, many and none, selected once and again.
 #[test]
 fn selected_memories() {
+    let device = Device::flex().autodiff();
+    for (kind, rows) in KINDS.iter().flat_map(|kind| SELECTED.map(|rows| (kind, rows))) {
+        let attention = attention(*kind, &device);
+        let mask = || Some(padding([6, 3, 1], &device));
+        let run = |shared: bool| {
+            let values = values(&device).require_grad();
+            let (mut memory, mut own) = (attention.memory(values.clone(), mask()), vec![0, 1, 2]);
+            for rows in rows {
+                memory = memory.select(rows);
+                own = rows.iter().map(|row| own[*row]).collect();
+            }
+            let index = Tensor::<1, Int>::from_data(own.as_slice(), &device);
+            if !shared {
+                let mask = mask().map(|mask| mask.select(0, index.clone()));
+                memory = attention.memory(values.clone().select(0, index), mask);
+            }
+            let q = random([own.len(), 2, 4], 7, DType::F64, &device);
+            let seen = attend(&attention, q, &memory);
+            let loss = seen.context.clone().sin().sum() + seen.weights.clone().powi_scalar(2).sum();
+            let gradient = values.grad(&loss.backward()).expect("values are tracked");
+            (seen.context, seen.weights, gradient)
+        };
+        let (shared, own) = (run(true), run(false));
+        assert_close(&shared.0, own.0.into_data(), 1e-14);
+        assert_close(&shared.1, own.1.into_data(), 1e-14);
+        assert_close(&shared.2, own.2.into_data(), 1e-14);
+    }
+}
+
+/// Rows, selected one after the other.
+const SELECTED: [&[&[usize]]; 7] = [
+    &[&[0, 1, 2]],
+    &[&[2, 1, 0]],
+    &[&[0, 0, 1, 1, 2, 2]],
+    &[&[0, 0, 1, 2, 2, 2]],
+    &[&[2, 0, 0]],
+    &[&[0, 2], &[1, 1, 0]],
+    &[&[0, 0, 1, 1, 2, 2], &[1, 0, 2, 3, 5, 5], &[4, 5]],
+];
+
+/// Rows that change places within their sources move nothing; sources that nobody looks at any more
+/// are given up once they are many.
+#[test]
+fn a_memory_is_copied_only_where_it_pays() {
     let device = Device::flex();
-    let attention = attention(KINDS[0], &device);
-    let memory = attention.memory(values(&device), Some(padding([6, 3, 1], &device)));
-    let rows = Tensor::<1, Int>::from_data([2, 0, 0], &device);
-    let q = queries(&device).select(0, rows.clone());
-    let selected = attend(&attention, q, &memory.select(rows.clone()));
-    let all = attend(&attention, queries(&device), &memory);
-    assert_same_bits(&selected.weights, &all.weights.select(0, rows));
+    let attention = attention(KINDS[3], &device);
+    let values = random([8, 6, 4], 2, DType::F64, &device);
+    let sources = |memory: &Memory| memory.values.dims()[0];
+    let memory = attention.memory(values, None);
+    assert!(memory.select(&[0, 1, 2, 3, 4, 5, 6, 7]).readers.is_none());
+    let beam = memory.select(&[0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]);
+    assert_eq!(sources(&beam), 8);
+    let few = beam.select(&[1, 0, 4, 5, 8, 9, 12]);
+    assert_eq!(sources(&few), 4);
+    assert_eq!(few.readers.unwrap().of(), [0, 0, 1, 1, 2, 2, 3]);
+}
+
+#[test]
+#[should_panic(expected = "as many rows of queries as readers")]
+fn rows_that_are_not_readers_are_refused() {
+    let device = Device::flex();
+    let attention = attention(KINDS[3], &device);
+    let memory = attention.memory(values(&device), None).select(&[0, 0, 1, 2]);
+    let _ = attend(&attention, queries(&device), &memory);
 }
 
 /// Every kind on every backend gives what flex gives in double precision.

@@ -102,6 +102,24 @@ fn ls_11_streaming_and_carrying_equal_one_run() {
     every_cell(&Device::flex(), DType::F64, &mut Check);
 }
 
+/// What a cell calls its input weight is all that it does to its input, but for a constant.
+#[test]
+fn input_weights_project() {
+    struct Check;
+    impl ForEveryCell for Check {
+        fn check<C: Cell>(&mut self, name: &str, cell: C) {
+            let Some(w_x) = cell.input_weight() else { return };
+            let (x, start) = (inputs(2, 3, &Device::flex()), busy_state(&cell, 2));
+            let lengths = Lengths::full(2, 3);
+            let constant = cell.project(x.zeros_like(), &start, &lengths);
+            let expected = x.clone().matmul(w_x.unsqueeze()) + constant;
+            println!("{name}");
+            assert_close(&cell.project(x, &start, &lengths), expected.into_data(), 1e-12);
+        }
+    }
+    every_cell(&Device::flex(), DType::F64, &mut Check);
+}
+
 /// one step, one sequence, a sequence of length 0.
 #[test]
 fn x_7_the_smallest_batches() {
@@ -115,6 +133,9 @@ fn x_7_the_smallest_batches() {
                 let (y, last) = unroll(&cell, x.clone(), start.clone(), &one, direction);
                 let stepped = cell.step(x.clone().squeeze_dim(1), start.clone());
                 assert_states_close(&last, &stepped, 1e-12);
+                let projected = cell.project(x.clone(), &start, &one).squeeze_dim(1);
+                let advanced = cell.advance(projected, start.clone(), &Direct);
+                assert_states_close(&stepped, &advanced, 1e-12);
                 assert_close(&y.squeeze_dim::<2>(1), cell.output(&stepped).into_data(), 1e-12);
 
                 let none = Lengths::new([0], 1);

@@ -42,6 +42,21 @@ fn ls_11_a_stack_streams() {
     assert_close(&state[1].cell, last[1].cell.to_data(), 1e-14);
 }
 
+/// A step goes on from where the lowest cell has projected its input.
+#[test]
+fn a_stack_streams_what_is_projected() {
+    let device = Device::flex();
+    let stack = Stack::new(vec![lstm(4, &device), lstm(4, &device)]);
+    let x = recurrent_testkit::random([2, 1, 4], 9, DType::F64, &device);
+    let start = stack.start(2);
+    let one = Lengths::full(x.dims()[0], 1);
+    let projected = stack.layers[0].project(x.clone(), &start[0], &one).squeeze_dim(1);
+    let (y, next) = stack.stream_projected(projected, start.clone());
+    let (expected, after) = stack.stream(x.squeeze_dim(1), start);
+    assert_close(&y, expected.into_data(), 1e-14);
+    assert_close(&next[1].cell, after[1].cell.to_data(), 1e-14);
+}
+
 /// A residual layer adds its input, and puts out zeros at padded steps, whatever stands there.
 #[test]
 fn a_residual_layer_adds_its_input() {

@@ -4,9 +4,9 @@ use burn::backend::{Flex, tensor::FloatTensor};
 use pulp::{Simd, WithSimd};
 
 use super::{
-    Elements, Real, Sizes, finished,
-    panels::{Order, Panels},
-    product::{self, Starts},
+    Elements, Keep, Real, Sizes, finished,
+    panels::{Order, Panels, Turn},
+    product::{self, Starts, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes},
     tensor,
@@ -36,7 +36,7 @@ pub(super) fn forward<F: Real>(
     h0: &FloatTensor<Flex>,
     (reset, update): (Reset, Update),
     course: &Course,
-    save: bool,
+    keep: Keep,
 ) -> (FloatTensor<Flex>, Option<FloatTensor<Flex>>) {
     let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
@@ -46,14 +46,15 @@ pub(super) fn forward<F: Real>(
         Reset::AfterProduct => 3,
         Reset::BeforeProduct => 2,
     };
-    let w_gates = Panels::of(w_h, false, Order::Blocks { count, of: 3 }, isa);
+    let w_gates = Panels::of(w_h, Turn::None, Order::Blocks { count, of: 3 }, isa);
     let w_n = match reset {
         Reset::AfterProduct => None,
-        Reset::BeforeProduct => Some(Panels::of(w_h, false, Order::LastBlock { of: 3 }, isa)),
+        Reset::BeforeProduct => Some(Panels::of(w_h, Turn::None, Order::LastBlock { of: 3 }, isa)),
     };
 
     let mut states = Vec::with_capacity((steps + 1) * sizes.state());
-    let gates = if save { 4 * steps * sizes.state() } else { 4 * sizes.state() };
+    let saves = keep == Keep::Activations;
+    let gates = if saves { 4 * steps * sizes.state() } else { 4 * sizes.state() };
     let mut activated = Vec::with_capacity(gates);
     let pass = Forward {
         reset,
@@ -67,13 +68,13 @@ pub(super) fn forward<F: Real>(
         w_n: w_n.as_deref(),
         states: Shared::unwritten(&mut states),
         activated: Shared::unwritten(&mut activated),
-        save,
+        keep,
     };
     let work = 3 * steps * hidden * hidden;
     rows::each_share(course, work, |share| isa.run(ForwardShare(&pass, share)));
     // Every row is in one share, and a share writes all steps of its rows.
     let states = tensor(finished(states, (steps + 1) * sizes.state()), &[steps + 1, batch, hidden]);
-    let activated = save.then(|| tensor(finished(activated, gates), &[steps, batch, 4 * hidden]));
+    let activated = saves.then(|| tensor(finished(activated, gates), &[steps, batch, 4 * hidden]));
     (states, activated)
 }
 
@@ -91,7 +92,7 @@ struct Forward<'a, F> {
     states: Shared<F>,
     /// `r`, `z`, `n` and what the reset gate acted on: of all steps if they are saved, else of one.
     activated: Shared<F>,
-    save: bool,
+    keep: Keep,
 }
 
 /// The forward pass of some rows.
@@ -138,7 +139,7 @@ impl<F: Real> Forward<'_, F> {
     /// Where the activated gates of a row start.
     #[inline(always)]
     fn at(&self, t: usize, row: usize) -> usize {
-        self.sizes.row(if self.save { t } else { 0 }, row) * 4 * self.sizes.hidden
+        self.sizes.row(if self.keep == Keep::Activations { t } else { 0 }, row) * 4 * self.sizes.hidden
     }
 
     /// Some units of all gates, or of `r` and `z` and what they need to go on.
@@ -178,7 +179,7 @@ impl<F: Real> Forward<'_, F> {
                             let after = self.sizes.at(step.after, *row) + units.start;
                             let h_new = keep.complement() * n + keep * h;
                             h_new.store(self.states.slice_mut(after, count));
-                            if self.save {
+                            if self.keep == Keep::Activations {
                                 r.store(to(0));
                                 z.store(to(1));
                                 n.store(to(2));
@@ -261,7 +262,7 @@ pub(super) fn backward<F: Real>(
     let Sizes { steps, batch, hidden } = sizes;
     let (grad, states) = (Elements::<F>::of(grad), Elements::<F>::of(states));
     let activated = Elements::<F>::of(activated);
-    let w_h_t = Panels::of(w_h, true, Order::Columns, isa);
+    let w_h_t = Panels::of(w_h, Turn::Transposed, Order::Columns, isa);
 
     let mut dx = Vec::with_capacity(3 * steps * sizes.state());
     let mut d_product_n = Vec::with_capacity(steps * sizes.state());
@@ -299,9 +300,20 @@ pub(super) fn backward<F: Real>(
     let (db_gates, db_n) = db.split_at_mut(2 * hidden);
     let drz = Starts { elements: &dx, starts: &x_starts };
     let dn = Starts { elements: &d_product_n, starts: &n_starts };
-    product::outer(isa, (h, hidden), (drz, 2 * hidden), &mut dw, 3 * hidden, Some(db_gates));
-    let dw_n = &mut dw[2 * hidden..];
-    product::outer(isa, (acted_on, hidden), (dn, hidden), dw_n, 3 * hidden, Some(db_n));
+    let to_gates = product::Target {
+        elements: &mut dw,
+        stride: 3 * hidden,
+        sums: Some(db_gates),
+        write: Write::Replace,
+    };
+    product::outer(isa, (h, hidden), (drz, 2 * hidden), to_gates);
+    let to_n = product::Target {
+        elements: &mut dw[2 * hidden..],
+        stride: 3 * hidden,
+        sums: Some(db_n),
+        write: Write::Replace,
+    };
+    product::outer(isa, (acted_on, hidden), (dn, hidden), to_n);
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),

@@ -4,9 +4,9 @@ use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 use pulp::{Simd, WithSimd};
 
 use super::{
-    Elements, Real, Sizes, finished,
-    panels::{Order, Panels},
-    product::{self, Starts},
+    Elements, Keep, Real, Sizes, finished,
+    panels::{Order, Panels, Turn},
+    product::{self, Starts, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes},
     tensor,
@@ -155,7 +155,7 @@ pub(super) fn forward<F: Real>(
     (h0, c0): (&FloatTensor<Flex>, &FloatTensor<Flex>),
     gates: Gates,
     course: &Course,
-    save: bool,
+    keep: Keep,
 ) -> Passed {
     let isa = Isa::detected();
     let sizes = Sizes::new(&course.lengths, w_h);
@@ -164,13 +164,14 @@ pub(super) fn forward<F: Real>(
     let (x, peephole) = (Elements::<F>::of(x), Elements::<F>::of(peephole));
     let (h0, c0) = (Elements::<F>::of(h0), Elements::<F>::of(c0));
     let w_h =
-        Panels::of(w_h, false, Order::Blocks { count: gates.count(), of: gates.count() }, isa);
+        Panels::of(w_h, Turn::None, Order::Blocks { count: gates.count(), of: gates.count() }, isa);
 
     // One more state than the recurrence has: the final cell goes out with the hidden states.
     let mut states = Vec::with_capacity((steps + 2) * sizes.state());
-    let mut activated = Vec::with_capacity(if save { steps * batch * width } else { 0 });
+    let saves = keep == Keep::Activations;
+    let mut activated = Vec::with_capacity(if saves { steps * batch * width } else { 0 });
     let mut cells =
-        Vec::with_capacity(if save { (steps + 1) * sizes.state() } else { sizes.state() });
+        Vec::with_capacity(if saves { (steps + 1) * sizes.state() } else { sizes.state() });
     let pass = Forward {
         gates,
         course,
@@ -181,13 +182,13 @@ pub(super) fn forward<F: Real>(
         c0: c0.get(),
         w_h: &w_h,
         states: Shared::unwritten(&mut states),
-        activated: save.then(|| Shared::unwritten(&mut activated)),
+        activated: saves.then(|| Shared::unwritten(&mut activated)),
         cells: Shared::unwritten(&mut cells),
     };
     rows::each_share(course, steps * hidden * width, |share| isa.run(ForwardShare(&pass, share)));
     // Every row is in one share, and a share writes all steps of its rows: states, cells and gates.
     let states = finished(states, (steps + 2) * sizes.state());
-    let saved = save.then(|| {
+    let saved = saves.then(|| {
         let activated = finished(activated, steps * batch * width);
         let cells = finished(cells, (steps + 1) * sizes.state());
         (tensor(activated, &[steps, batch, width]), tensor(cells, &[steps + 1, batch, hidden]))
@@ -280,7 +281,8 @@ impl<F: Real> Forward<'_, F> {
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn panel<S: Simd>(&self, simd: S, step: crate::Step, n: usize, running: &[usize]) {
         let hidden = self.sizes.hidden;
-        let width = self.gates.count() * hidden;
+        let gates = self.gates.count();
+        let width = gates * hidden;
         let panel = self.w_h.get(n);
         let units = self.w_h.columns(n);
         let count = units.len();
@@ -297,9 +299,9 @@ impl<F: Real> Forward<'_, F> {
             for (row, sums) in rows.iter().zip(&sums) {
                 let at = self.sizes.row(step.t, *row) * width + units.start;
                 let mut blocks = [Lanes::splat(simd, F::zero()); 4];
-                for g in 0..self.gates.count() {
+                for (g, (block, sum)) in blocks.iter_mut().zip(sums).take(gates).enumerate() {
                     let x = &self.x[at + g * hidden..][..count];
-                    blocks[g] = Lanes::new(simd, sums[g]) + Lanes::load(simd, x);
+                    *block = Lanes::new(simd, *sum) + Lanes::load(simd, x);
                 }
                 // SAFETY: these units of this row are this share's own.
                 unsafe {
@@ -312,9 +314,8 @@ impl<F: Real> Forward<'_, F> {
                     let h = self.sizes.at(step.after, *row) + units.start;
                     (unit.o * cell.tanh()).store(self.states.slice_mut(h, count));
                     if let Some(activated) = self.activated {
-                        let blocks = unit.pack(self.gates);
-                        for g in 0..self.gates.count() {
-                            blocks[g].store(activated.slice_mut(at + g * hidden, count));
+                        for (g, block) in unit.pack(self.gates).iter().take(gates).enumerate() {
+                            block.store(activated.slice_mut(at + g * hidden, count));
                         }
                     }
                 }
@@ -344,7 +345,7 @@ pub(super) fn backward<F: Real>(
     let (grad, peephole) = (Elements::<F>::of(grad), Elements::<F>::of(peephole));
     let (states, cells) = (Elements::<F>::of(states), Elements::<F>::of(cells));
     let activated = Elements::<F>::of(activated);
-    let w_h_t = Panels::of(w_h, true, Order::Columns, isa);
+    let w_h_t = Panels::of(w_h, Turn::Transposed, Order::Columns, isa);
 
     let mut da = Vec::with_capacity(steps * batch * width);
     let mut dh = grad.get()[sizes.range(course.direction.last(steps), 1)].to_vec();
@@ -372,9 +373,7 @@ pub(super) fn backward<F: Real>(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, width),
-        &mut dw,
-        width,
-        None,
+        product::Target { elements: &mut dw, stride: width, sums: None, write: Write::Replace },
     );
     let mut dp = vec![F::zero(); 3 * hidden];
     if gates == Gates::Peephole {
@@ -444,7 +443,7 @@ impl<F: Real> WithSimd for BackwardShare<'_, F> {
             // `dh = da · W_hᵀ` and what arrives from outside.
             // SAFETY: these rows of `da` have just been written, those of `dh` are this share's own.
             unsafe {
-                let da = Steps { memory: pass.da, width: width, sizes: pass.sizes };
+                let da = Steps { memory: pass.da, width, sizes: pass.sizes };
                 rows::times(simd, (da, step.t), running, pass.w_h_t, 0..width, |row, at, sum| {
                     let grad = &pass.grad[pass.sizes.at(step.before, row)..][..hidden];
                     let dh = pass.dh.slice_mut(row * hidden, hidden);
@@ -470,7 +469,8 @@ impl<F: Real> Backward<'_, F> {
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn pointwise<S: Simd>(&self, simd: S, step: crate::Step, row: usize) {
         let hidden = self.sizes.hidden;
-        let width = self.gates.count() * hidden;
+        let gates = self.gates.count();
+        let width = gates * hidden;
         let activated = &self.activated[self.sizes.row(step.t, row) * width..][..width];
         let c = &self.cells[self.sizes.at(step.before, row)..][..hidden];
         let c_new = &self.cells[self.sizes.at(step.after, row)..][..hidden];
@@ -486,8 +486,8 @@ impl<F: Real> Backward<'_, F> {
         while from < hidden {
             let to = hidden.min(from + lanes::<S, F>());
             let mut blocks = [Lanes::splat(simd, F::zero()); 4];
-            for g in 0..self.gates.count() {
-                blocks[g] = Lanes::load(simd, &activated[g * hidden..][from..to]);
+            for (g, block) in blocks.iter_mut().take(gates).enumerate() {
+                *block = Lanes::load(simd, &activated[g * hidden..][from..to]);
             }
             let load = |values: &[F]| Lanes::load(simd, &values[from..to]);
             let p = peephole_of(simd, self.peephole, from);
@@ -499,9 +499,8 @@ impl<F: Real> Backward<'_, F> {
                 load(dc),
             );
             before.store(&mut dc[from..to]);
-            let blocks = unit.pack(self.gates);
-            for g in 0..self.gates.count() {
-                blocks[g].store(&mut da[g * hidden..][from..to]);
+            for (g, block) in unit.pack(self.gates).iter().take(gates).enumerate() {
+                block.store(&mut da[g * hidden..][from..to]);
             }
             from = to;
         }

@@ -7,8 +7,12 @@
 //! weights is one product over all steps at the end ([`product`]). Which vector instructions there are
 //! is found out at run time ([`simd`]).
 
+mod activations;
+mod cross_entropy;
 mod gru;
+mod layers;
 mod lstm;
+mod optimizer;
 mod panels;
 mod product;
 mod project;
@@ -18,6 +22,7 @@ mod rows;
 mod simd;
 mod threads;
 mod tile;
+mod wide;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
@@ -50,6 +55,14 @@ impl<F: Real> Elements<F> {
 
 fn tensor<F: Real>(elements: Vec<F>, shape: &[usize]) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(elements, shape.to_vec()))
+}
+
+/// What a forward pass leaves behind, beside its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    /// What the backward pass needs.
+    Activations,
 }
 
 /// `T`, `B` and `H` of a call.
@@ -200,7 +213,7 @@ impl SequenceOps for Flex {
         by_dtype!(
             x,
             lstm::forward,
-            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, false),
+            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, Keep::Nothing),
             return composed::lstm::forward::<Self>(x, w_h, peephole, h0, c0, gates, &course).0
         )
         .states
@@ -218,7 +231,7 @@ impl SequenceOps for Flex {
         let passed = by_dtype!(
             x,
             lstm::forward,
-            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, true),
+            (&x, &w_h, &peephole, (&h0, &c0), gates, &course, Keep::Activations),
             return composed::lstm::forward::<Self>(x, w_h, peephole, h0, c0, gates, &course)
         );
         let (activated, cells) = passed.saved.expect("gates and cells were asked for");
@@ -263,7 +276,7 @@ impl SequenceOps for Flex {
         by_dtype!(
             x,
             gru::forward,
-            (&x, &w_h, &b_h, &h0, (reset, update), &course, false),
+            (&x, &w_h, &b_h, &h0, (reset, update), &course, Keep::Nothing),
             return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course).0
         )
         .0
@@ -281,7 +294,7 @@ impl SequenceOps for Flex {
         let (states, activated) = by_dtype!(
             x,
             gru::forward,
-            (&x, &w_h, &b_h, &h0, (reset, update), &course, true),
+            (&x, &w_h, &b_h, &h0, (reset, update), &course, Keep::Activations),
             return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course)
         );
         (states, activated.expect("gates were asked for"))

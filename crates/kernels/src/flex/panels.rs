@@ -25,6 +25,15 @@ use super::{
     tile::{Panel, WIDEST},
 };
 
+/// Which way round a matrix is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// As it is.
+    None,
+    /// Its transpose.
+    Transposed,
+}
+
 /// How the columns of a matrix are dealt to panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -60,13 +69,13 @@ pub(super) struct Layout<'a, F> {
 }
 
 impl<F: Real> Panels<F> {
-    /// The panels of the weights `w`, `[K, N]`, or of their transpose, from before if there are any.
-    pub(super) fn of(w: &FloatTensor<Flex>, transposed: bool, order: Order, isa: Isa) -> Arc<Self> {
+    /// The panels of the weights `w`, `[K, N]` when turned, from before if there are any.
+    pub(super) fn of(w: &FloatTensor<Flex>, turn: Turn, order: Order, isa: Isa) -> Arc<Self> {
         let key = Key {
             shape: w.layout().shape().to_vec(),
             strides: w.layout().strides().to_vec(),
             start: w.layout().start_offset(),
-            transposed,
+            turn,
             order,
             lanes: isa.lanes::<F>(),
         };
@@ -78,7 +87,7 @@ impl<F: Real> Panels<F> {
         if let Some(panels) = found {
             return panels;
         }
-        let panels = Arc::new(Self::new(matrix(w, transposed), order, key.lanes));
+        let panels = Arc::new(Self::new(matrix(w, turn), order, key.lanes));
         let mut made = made();
         made.retain(|made| made.memory.strong_count() > 0);
         made.push(Made { memory: Arc::downgrade(&memory), key, panels: panels.clone() });
@@ -181,11 +190,14 @@ fn fill_panel<F: Real>(
 }
 
 /// A rank-2 tensor as it lies in memory.
-fn matrix<F: Real>(w: &FloatTensor<Flex>, transposed: bool) -> Layout<'_, F> {
+fn matrix<F: Real>(w: &FloatTensor<Flex>, turn: Turn) -> Layout<'_, F> {
     let (shape, strides) = (w.layout().shape(), w.layout().strides());
     let stride = |n: usize| usize::try_from(strides[n]).expect("weights are read forward");
     let elements = &w.storage::<F>()[w.layout().start_offset()..];
-    let (row, column) = if transposed { (1, 0) } else { (0, 1) };
+    let (row, column) = match turn {
+        Turn::None => (0, 1),
+        Turn::Transposed => (1, 0),
+    };
     Layout {
         elements,
         rows: shape[row],
@@ -201,7 +213,7 @@ struct Key {
     shape: Vec<usize>,
     strides: Vec<isize>,
     start: usize,
-    transposed: bool,
+    turn: Turn,
     order: Order,
     lanes: usize,
 }

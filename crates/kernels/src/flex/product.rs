@@ -92,6 +92,7 @@ impl<F: Real> RowsTimes<'_, F> {
     fn one_panel<S: Simd>(&self, simd: S, n: usize, k: Range<usize>) {
         let panel = self.w.get(n).rows::<S>(k.clone());
         let columns = self.w.columns(n);
+        let write = if k.start > 0 { Write::Add } else { Write::Replace };
         for piece in tile::pieces::<S>(self.chosen.len(), panel.width) {
             let first = self.chosen.start + piece.start;
             let last = self.chosen.start + piece.end;
@@ -107,43 +108,64 @@ impl<F: Real> RowsTimes<'_, F> {
                 // SAFETY: every row and every panel is one task's own, and no two of them overlap.
                 let to = unsafe { self.to.slice_mut(start + columns.start, columns.len()) };
                 let bias = self.bias.map(|bias| &bias[columns.clone()]);
-                put(simd, sums, to, k.start > 0, bias);
+                put(simd, sums, to, write, bias);
             }
         }
     }
 }
 
-/// Writes the sums of a row, or adds them to what is there.
+/// Writes the sums of a row, with a bias if they replace what is there.
 #[inline(always)]
 fn put<S: Simd, F: Real>(
     simd: S,
     sums: &[F::Vector<S>; WIDEST],
     to: &mut [F],
-    more: bool,
+    write: Write,
     bias: Option<&[F]>,
 ) {
     let register = lanes::<S, F>();
     for (w, to) in to.chunks_mut(register).enumerate() {
         let mut sum = Lanes::new(simd, sums[w]);
-        if more {
-            sum = sum + Lanes::load(simd, to);
-        } else if let Some(bias) = bias {
-            sum = sum + Lanes::load(simd, &bias[w * register..]);
+        match (write, bias) {
+            (Write::Add, _) => sum = sum + Lanes::load(simd, to),
+            (Write::Replace, Some(bias)) => {
+                sum = sum + Lanes::load(simd, &bias[w * register..]);
+            }
+            (Write::Replace, None) => {}
         }
         sum.store(to);
     }
 }
 
-/// `to = Σ_n a[n]ᵀ · b[n]`, `[M, N]`, and `sums = Σ_n b[n]`, `[N]`, for rows of `M` and of `N` elements,
-/// the terms in the order of the rows.
+/// What becomes of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    /// It may be anything.
+    Replace,
+    /// It is added to.
+    Add,
+}
+
+/// Where a sum of outer products goes.
+#[derive(Debug)]
+pub(super) struct Target<'a, F> {
+    /// `[M, N]`, its rows `stride` apart.
+    pub(super) elements: &'a mut [F],
+    pub(super) stride: usize,
+    /// `[N]`, for the sum of the right-hand side's rows.
+    pub(super) sums: Option<&'a mut [F]>,
+    pub(super) write: Write,
+}
+
+/// `to = Σ_n a[n]ᵀ · b[n]`, and `sums = Σ_n b[n]`, for rows of `m` and of `n` elements, the terms in the
+/// order of the rows.
 pub(super) fn outer<F: Real>(
     isa: Isa,
     (a, m): (Starts<'_, F>, usize),
     (b, n): (Starts<'_, F>, usize),
-    to: &mut [F],
-    to_stride: usize,
-    mut sums: Option<&mut [F]>,
+    target: Target<'_, F>,
 ) {
+    let Target { elements: to, stride: to_stride, mut sums, write } = target;
     assert_eq!(a.starts.len(), b.starts.len(), "every row has its counterpart");
     assert!(to_stride >= n && (m == 0 || to.len() >= (m - 1) * to_stride + n), "a product fits");
     assert!(sums.as_ref().is_none_or(|sums| sums.len() == n), "a sum for every column");
@@ -151,6 +173,9 @@ pub(super) fn outer<F: Real>(
     const BLOCK: usize = 512;
     let count = a.starts.len();
     if count == 0 {
+        if write == Write::Add {
+            return;
+        }
         for row in to.chunks_mut(to_stride).take(m) {
             row[..n].fill(F::zero());
         }
@@ -187,7 +212,7 @@ pub(super) fn outer<F: Real>(
                 to,
                 to_stride,
                 sums,
-                more: first > 0,
+                write: if first > 0 { Write::Add } else { write },
             });
         });
     }
@@ -224,7 +249,7 @@ struct Outer<'a, F> {
     to: Shared<F>,
     to_stride: usize,
     sums: Option<Shared<F>>,
-    more: bool,
+    write: Write,
 }
 
 impl<F: Real> WithSimd for Outer<'_, F> {
@@ -250,7 +275,10 @@ impl<F: Real> WithSimd for Outer<'_, F> {
             // SAFETY: these columns are one task's own.
             let sums = unsafe { sums.slice_mut(self.chosen.start, self.chosen.len()) };
             for (total, to) in total.into_iter().zip(sums.chunks_mut(register)) {
-                let total = if self.more { total + Lanes::load(simd, to) } else { total };
+                let total = match self.write {
+                    Write::Replace => total,
+                    Write::Add => total + Lanes::load(simd, to),
+                };
                 total.store(to);
             }
         }
@@ -270,7 +298,7 @@ impl<F: Real> WithSimd for Outer<'_, F> {
                 let at = (first + n) * self.to_stride + self.chosen.start;
                 // SAFETY: these columns are one task's own.
                 let to = unsafe { self.to.slice_mut(at, self.chosen.len()) };
-                put(simd, sums, to, self.more, None);
+                put(simd, sums, to, self.write, None);
             }
         }
     }

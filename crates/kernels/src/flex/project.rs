@@ -5,8 +5,8 @@ use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 
 use super::{
     Elements, Real, finished,
-    panels::{Order, Panels},
-    product::{self, Starts},
+    panels::{Order, Panels, Turn},
+    product::{self, Starts, Write},
     simd::Isa,
     tensor,
     threads::Shared,
@@ -75,7 +75,7 @@ pub(super) fn forward<F: Real>(
 ) -> FloatTensor<Flex> {
     let isa = Isa::detected();
     let b = Elements::<F>::of(b);
-    let panels = Panels::of(w_x, false, Order::Columns, isa);
+    let panels = Panels::of(w_x, Turn::None, Order::Columns, isa);
     times(isa, &Steps::of(x, lengths), &panels, Some(b.get()), lengths, w_x.shape()[1])
 }
 
@@ -85,7 +85,7 @@ pub(super) fn input_gradient<F: Real>(
     lengths: &Lengths,
 ) -> FloatTensor<Flex> {
     let isa = Isa::detected();
-    let panels = Panels::<F>::of(w_x, true, Order::Columns, isa);
+    let panels = Panels::<F>::of(w_x, Turn::Transposed, Order::Columns, isa);
     times(isa, &Steps::of(grad, lengths), &panels, None, lengths, w_x.shape()[0])
 }
 
@@ -99,6 +99,7 @@ pub(super) fn weight_gradients<F: Real>(
     let mut dw = vec![F::zero(); input * width];
     let mut db = vec![F::zero(); width];
     let (x, grad) = ((x.get(), input), (grad.get(), width));
-    product::outer(Isa::detected(), x, grad, &mut dw, width, Some(&mut db));
+    let to = product::Target { elements: &mut dw, stride: width, sums: Some(&mut db), write: Write::Replace };
+    product::outer(Isa::detected(), x, grad, to);
     (tensor(dw, &[input, width]), tensor(db, &[width]))
 }

@@ -5,8 +5,8 @@ use pulp::{Simd, WithSimd};
 
 use super::{
     Elements, Real, Sizes, finished,
-    panels::{Order, Panels},
-    product::{self, Starts},
+    panels::{Order, Panels, Turn},
+    product::{self, Starts, Write},
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes},
     tensor,
@@ -26,7 +26,7 @@ pub(super) fn forward<F: Real>(
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let (x, h0) = (Elements::<F>::of(x), Elements::<F>::of(h0));
-    let w_h = Panels::of(w_h, false, Order::Columns, isa);
+    let w_h = Panels::of(w_h, Turn::None, Order::Columns, isa);
     let mut states = Vec::with_capacity((steps + 1) * sizes.state());
     let pass = Forward {
         activation,
@@ -133,7 +133,7 @@ pub(super) fn backward<F: Real>(
     let sizes = Sizes::new(&course.lengths, w_h);
     let Sizes { steps, batch, hidden } = sizes;
     let (grad, states) = (Elements::<F>::of(grad), Elements::<F>::of(states));
-    let w_h_t = Panels::of(w_h, true, Order::Columns, isa);
+    let w_h_t = Panels::of(w_h, Turn::Transposed, Order::Columns, isa);
     let mut da = Vec::with_capacity(steps * sizes.state());
     let mut dh = grad.get()[sizes.range(course.direction.last(steps), 1)].to_vec();
     let pass = Backward {
@@ -156,9 +156,7 @@ pub(super) fn backward<F: Real>(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, hidden),
-        &mut dw,
-        hidden,
-        None,
+        product::Target { elements: &mut dw, stride: hidden, sums: None, write: Write::Replace },
     );
     (
         tensor(da, &[steps, batch, hidden]),

@@ -141,9 +141,9 @@ pub(super) unsafe fn times<S: Simd, F: Real>(
                 tile::multiply(simd, left, panel, &mut sums);
             }
             for (row, sums) in rows.iter().zip(&sums) {
-                for register in 0..panel.width {
+                for (register, sum) in sums.iter().take(panel.width).enumerate() {
                     let at = w.columns(n).start + register * lanes::<S, F>();
-                    put(*row, at, Lanes::new(simd, sums[register]));
+                    put(*row, at, Lanes::new(simd, *sum));
                 }
             }
         }

@@ -150,6 +150,7 @@ pub(super) unsafe fn multiply<S: Simd, F: Real>(
 /// The loop for `R` rows and `W` registers of the panel, from register `at` on.
 #[inline(always)]
 #[expect(unsafe_code, reason = "the innermost loop checks no bounds")]
+#[expect(clippy::needless_range_loop, reason = "numbers known here keep the sums in registers")]
 unsafe fn multiply_fixed<S: Simd, F: Real, const R: usize, const W: usize>(
     simd: S,
     rows: Rows<F>,

@@ -2,7 +2,11 @@
 //! operations, with Burn's own autodiff, in double precision: values and all gradients, on every
 //! backend this build contains.
 
+mod activations;
+mod cross_entropy;
+mod optimizer;
 mod project;
+mod random_shapes;
 mod reference;
 
 use crate::flex::{Isa, forced};

@@ -18,7 +18,7 @@ use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Stack, Stream};
 use serde::{Deserialize, Serialize};
 
-use super::{DecoderState, Source, Stepped};
+use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};
 
 /// Which state is read out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,32 +75,81 @@ impl<C: Cell> BahdanauDecoder<C> {
         state: DecoderState<C::State>,
         source: &Source,
     ) -> Stepped<C::State> {
-        let (top, last) = (self.rnn.layers.last(), state.layers.last());
+        let stream = |c, layers| self.rnn.stream(Tensor::cat(vec![y.clone(), c], 1), layers);
+        let Moved { s, c, weights, layers } = self.advance(state.layers, source, stream);
+        let [s, y, c] = [s, y, c].map(|part| part.unsqueeze_dim(1));
+        Stepped {
+            readout: self.read_out(s, y, c).squeeze_dim(1),
+            weights: Some(weights),
+            state: DecoderState { layers, fed: None },
+        }
+    }
+
+    /// The steps one after the other, but the readouts of all of them at once: no step waits for one.
+    pub(super) fn sequence(
+        &self,
+        y: Tensor<3>,
+        state: DecoderState<C::State>,
+        source: &Source,
+    ) -> Decoded {
+        let mut layers = state.layers;
+        let (mut s, mut c, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        let (steps, ahead) = Ahead::new(&self.rnn, y.clone(), &layers);
+        for step in steps {
+            let moved = self.advance(layers, source, |c, layers| ahead.step(step, c, layers));
+            s.push(moved.s);
+            c.push(moved.c);
+            weights.push(moved.weights);
+            layers = moved.layers;
+        }
+        let readout = self.read_out(Tensor::stack(s, 1), y, Tensor::stack(c, 1));
+        Decoded { readout, weights: Some(Tensor::stack(weights, 1)) }
+    }
+
+    /// A step without its readout.
+    fn advance(
+        &self,
+        layers: Vec<C::State>,
+        source: &Source,
+        stream: impl FnOnce(Tensor<2>, Vec<C::State>) -> (Tensor<2>, Vec<C::State>),
+    ) -> Moved<C::State> {
+        let (top, last) = (self.rnn.layers.last(), layers.last());
         let previous = top.expect("a stack has layers").output(last.expect("one state a layer"));
         let asked = attend(&self.attention, previous.clone().unsqueeze_dim(1), source.memory());
         let c: Tensor<2> = asked.context.squeeze_dim(1);
 
-        let (current, layers) =
-            self.rnn.stream(Tensor::cat(vec![y.clone(), c.clone()], 1), state.layers);
+        let (current, layers) = stream(c.clone(), layers);
         let s = match self.readout {
             Readout::Current => current,
             Readout::Previous => previous,
         };
+        Moved { s, c, weights: asked.weights.squeeze_dim(1), layers }
+    }
+
+    /// `r`, `[B, T, l]`.
+    fn read_out(&self, s: Tensor<3>, y: Tensor<3>, c: Tensor<3>) -> Tensor<3> {
         let t = linear(s, self.u_o.val(), None)
             + linear(y, self.v_o.val(), None)
             + linear(c, self.c_o.val(), None);
-        Stepped {
-            readout: maxout(t),
-            weights: Some(asked.weights.squeeze_dim(1)),
-            state: DecoderState { layers, fed: None },
-        }
+        maxout(t)
     }
 }
 
-/// The larger of every two neighbours: `[B, 2l]` to `[B, l]`.
-fn maxout(t: Tensor<2>) -> Tensor<2> {
-    let [batch, wide] = t.dims();
-    t.reshape([batch, wide / 2, 2]).max_dim(2).squeeze_dim(2)
+/// What a step comes to.
+struct Moved<S> {
+    /// The state that is read out, `[B, H]`.
+    s: Tensor<2>,
+    /// What was seen, `[B, M]`.
+    c: Tensor<2>,
+    /// Where it was seen, `[B, S]`.
+    weights: Tensor<2>,
+    layers: Vec<S>,
+}
+
+/// The larger of every two neighbours: `[B, T, 2l]` to `[B, T, l]`.
+fn maxout(t: Tensor<3>) -> Tensor<3> {
+    let [batch, steps, wide] = t.dims();
+    t.reshape([batch, steps, wide / 2, 2]).max_dim(3).squeeze_dim(3)
 }
 
 #[cfg(test)]
@@ -111,7 +160,7 @@ mod tests {
 
     #[test]
     fn maxout_takes_the_larger_neighbour() {
-        let t = Tensor::from_data([[1.0, 2.0, -3.0, -4.0]], &Device::flex());
-        assert_close(&maxout(t), [[2.0, -3.0]], 0.0);
+        let t = Tensor::from_data([[[1.0, 2.0, -3.0, -4.0]]], &Device::flex());
+        assert_close(&maxout(t), [[[2.0, -3.0]]], 0.0);
     }
 }

@@ -14,9 +14,10 @@
 use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
 use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Layer, Lengths, Stack, Stream};
+use recurrent_kernels::tanh;
 use serde::{Deserialize, Serialize};
 
-use super::{Decoded, DecoderState, Source, Stepped};
+use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};
 
 /// Whether a step is given the attentional vector of the step before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,28 @@ impl<C: Cell> LuongDecoder<C> {
         }
     }
 
+    /// The steps one after the other, each given the attentional vector of the one before.
+    pub(super) fn fed_sequence(
+        &self,
+        y: Tensor<3>,
+        state: DecoderState<C::State>,
+        source: &Source,
+    ) -> Decoded {
+        let (mut layers, fed) = (state.layers, state.fed);
+        let mut fed = fed.expect("a decoder with feeding starts with something fed");
+        let (steps, ahead) = Ahead::new(&self.rnn, y, &layers);
+        let (mut readouts, mut weights) = (Vec::new(), Vec::new());
+        for step in steps {
+            let (s, next) = ahead.step(step, fed, layers);
+            let mixed = self.mix(s.unsqueeze_dim(1), source);
+            fed = mixed.readout.clone().squeeze_dim(1);
+            readouts.push(mixed.readout);
+            weights.extend(mixed.weights);
+            layers = next;
+        }
+        Decoded { readout: Tensor::cat(readouts, 1), weights: Some(Tensor::cat(weights, 1)) }
+    }
+
     pub(super) fn sequence(
         &self,
         y: Tensor<3>,
@@ -100,6 +123,6 @@ impl<C: Cell> LuongDecoder<C> {
     fn mix(&self, s: Tensor<3>, source: &Source) -> Decoded {
         let asked = attend(&self.attention, s.clone(), source.memory());
         let both = Tensor::cat(vec![asked.context, s], 2);
-        Decoded { readout: linear(both, self.w_c.val(), None).tanh(), weights: Some(asked.weights) }
+        Decoded { readout: tanh(linear(both, self.w_c.val(), None)), weights: Some(asked.weights) }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`BahdanauDecoder`] | attention, asked with the state before the step | `bahdanau.rs` |
 //! | [`LuongDecoder`] | attention, asked with the state after the step | `luong.rs` |
 
+mod ahead;
 mod bahdanau;
 mod luong;
 mod thought;
@@ -18,6 +19,8 @@ mod thought;
 use burn::prelude::*;
 use recurrent_attention::Memory;
 use recurrent_cells::{Cell, Lengths, Part, State};
+
+use crate::rows::index;
 
 pub use bahdanau::{BahdanauDecoder, Readout};
 pub use luong::{Feeding, LuongDecoder};
@@ -33,12 +36,14 @@ pub struct Source {
 }
 
 impl Source {
-    /// The sources `rows`, in that order and with repetitions.
+    /// What the rows `rows` see, in that order and with repetitions. Rows of one source share its
+    /// memory.
     #[must_use]
-    pub fn select(&self, rows: Tensor<1, Int>) -> Self {
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let thought = |c: &Tensor<2>| c.clone().select(0, index(rows, &c.device()));
         Self {
-            memory: self.memory.as_ref().map(|memory| memory.select(rows.clone())),
-            thought: self.thought.as_ref().map(|thought| thought.clone().select(0, rows)),
+            memory: self.memory.as_ref().map(|memory| memory.select(rows)),
+            thought: self.thought.as_ref().map(thought),
         }
     }
 
@@ -162,7 +167,8 @@ impl<C: Cell> Decoder<C> {
         }
     }
 
-    /// All steps: the vectors of the tokens, `[B, T, d]`.
+    /// All steps: the vectors of the tokens, `[B, T, d]`. What comes out at padded steps is of no
+    /// meaning.
     pub fn sequence(
         &self,
         y: Tensor<3>,
@@ -175,11 +181,14 @@ impl<C: Cell> Decoder<C> {
             Self::Luong(decoder) if decoder.feeding == Feeding::None => {
                 decoder.sequence(y, state, source, lengths)
             }
-            Self::Bahdanau(_) | Self::Luong(_) => self.step_by_step(y, state, source),
+            Self::Bahdanau(decoder) => decoder.sequence(y, state, source),
+            Self::Luong(decoder) => decoder.fed_sequence(y, state, source),
         }
     }
 
-    /// All steps, one after the other. What comes out at padded steps is of no meaning.
+    /// All steps, one after the other, as they are decoded: what [`sequence`](Self::sequence) is held
+    /// to.
+    #[cfg(test)]
     pub(crate) fn step_by_step(
         &self,
         y: Tensor<3>,
@@ -187,8 +196,8 @@ impl<C: Cell> Decoder<C> {
         source: &Source,
     ) -> Decoded {
         let (mut readouts, mut weights) = (Vec::new(), Vec::new());
-        for y_t in y.iter_dim(1) {
-            let stepped = self.step(y_t.squeeze_dim(1), state, source);
+        for y_t in crate::steps::steps(y) {
+            let stepped = self.step(y_t, state, source);
             readouts.push(stepped.readout);
             weights.extend(stepped.weights);
             state = stepped.state;

@@ -118,7 +118,7 @@ fn s2_2_steps_add_up_to_the_forced_pass(#[case] cell: CellKind) {
         let (mut state, mut last, mut sum) = (generator.start(), BOS, 0.0);
         for id in [sentence.as_slice(), &[recurrent_text::EOS]].concat() {
             let next = generator.step(&[last], state);
-            sum += next.log_probs.slice(s![0, id as usize]).into_scalar::<f64>();
+            sum += next.scores.log_probs().slice(s![0, id as usize]).into_scalar::<f64>();
             (state, last) = (next.state, id);
         }
         assert_close(&model.nll(&[sentence]), [-sum], 1e-10);
@@ -136,7 +136,7 @@ fn s2_2_a_prompt_is_the_beginning_of_the_text() {
         let generator = model.generator(3).with_prompt(&sentence[..length]);
         let first = generator.step(&[BOS; 3], generator.start());
         let expected = whole.clone().slice(s![0, length, ..]).reshape([1, -1]).repeat_dim(0, 3);
-        assert_close(&first.log_probs, expected.to_data(), 1e-12);
+        assert_close(&first.scores.log_probs(), expected.to_data(), 1e-12);
     }
 }
 

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Ending, Generator, Hypothesis, Limits, SearchError, coverage_penalty, length_penalty,
+    normal::highest,
     repetition::repeating,
     seen::Seen,
     shortlist::{Candidate, Shortlist},
@@ -228,8 +229,8 @@ impl Search<'_> {
     fn prune(&self, group: &[Live], trace: &Trace) -> Vec<Candidate> {
         let open = || self.rows.iter().filter(|row| row.closed.is_none());
         let least = self.beam.pruning.map_or(f64::NEG_INFINITY, |pruning| {
-            let all = open().flat_map(|row| &row.log_probs);
-            all.copied().fold(f64::NEG_INFINITY, f64::max) - pruning.token
+            open().map(|row| highest(&row.log_probs)).fold(f64::NEG_INFINITY, f64::max)
+                - pruning.token
         });
         let mut shortlist = Shortlist::new(self.beam.width);
         for (parent, (live, row)) in group.iter().zip(&self.rows).enumerate() {

@@ -7,10 +7,10 @@
 //! Source: Sutskever et al. (2014), Sequence to Sequence Learning with Neural Networks, section
 //! 3.6, whose best results are those of ensembles.
 
-use burn::{prelude::*, tensor::DType};
+use burn::prelude::*;
 use thiserror::Error;
 
-use super::{Generator, Predicted};
+use super::{Generator, Predicted, Scores};
 
 /// Why generators cannot write together.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -92,17 +92,17 @@ impl<G: Generator> Generator for Ensemble<G> {
 
     fn step(&self, last: &[u32], state: Self::State) -> Predicted<Self::State> {
         let members = self.members.iter().zip(state);
-        let mut log_probs = Vec::new();
+        let mut scores = Vec::new();
         let mut weights = Vec::new();
         let mut states = Vec::new();
         for predicted in members.map(|(member, state)| member.step(last, state)) {
-            log_probs.push(predicted.log_probs);
+            scores.push(predicted.scores);
             weights.push(predicted.weights);
             states.push(predicted.state);
         }
         let weights: Option<Vec<_>> = weights.into_iter().collect();
         Predicted {
-            log_probs: log_mean_exp(Tensor::stack(log_probs, 0)),
+            scores: Scores::Mean(scores),
             weights: weights
                 .map(|weights| Tensor::stack::<3>(weights, 0).mean_dim(0).squeeze_dim(0)),
             state: states,
@@ -112,14 +112,4 @@ impl<G: Generator> Generator for Ensemble<G> {
     fn reorder(&self, state: Self::State, rows: &[usize]) -> Self::State {
         self.members.iter().zip(state).map(|(member, state)| member.reorder(state, rows)).collect()
     }
-}
-
-/// The logarithm of the mean over the first axis of what `logs`, `[M, R, V]`, are logarithms of:
-/// `[R, V]`.
-fn log_mean_exp(logs: Tensor<3>) -> Tensor<2> {
-    // Finite, so that what no model allows stays at −∞.
-    let lowest = if logs.dtype() == DType::F16 { -6e4 } else { -1e30 };
-    let highest = logs.clone().max_dim(0).clamp_min(lowest);
-    let mean = (logs - highest.clone()).exp().mean_dim(0);
-    (mean.log() + highest).squeeze_dim(0)
 }

@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use super::Scores;
+
 /// Something that writes token after token: a decoder over its encoded sources, a language model,
 /// an ensemble. Search sees this and never a model.
 ///
@@ -38,9 +40,8 @@ pub trait Generator {
 /// What one step of a [`Generator`] says.
 #[derive(Clone, Debug)]
 pub struct Predicted<S> {
-    /// Log-probabilities of the next token, `[R, V]`, none above 0. Search never writes `<pad>` or
-    /// `<s>`, whatever stands there.
-    pub log_probs: Tensor<2>,
+    /// How likely each token is to come next.
+    pub scores: Scores,
     /// Where each row looked in its source, `[R, S]`: 0 on padding, sums to 1. None if the model
     /// does not look.
     pub weights: Option<Tensor<2>>,

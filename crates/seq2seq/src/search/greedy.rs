@@ -4,6 +4,7 @@ use recurrent_text::EOS;
 
 use super::{
     Ending, Generator, Hypothesis, Limits, SearchError,
+    normal::highest,
     seen::Seen,
     trace::{End, Trace},
     walk::{Choice, Live, walk},
@@ -45,13 +46,8 @@ pub(super) fn hypotheses(
 
 /// The likeliest token, of equals the one with the lowest id.
 pub(super) fn likeliest(row: &[f64]) -> u32 {
-    let mut best = 0;
-    for (token, log_prob) in row.iter().enumerate() {
-        if *log_prob > row[best] {
-            best = token;
-        }
-    }
-    best as u32
+    let best = highest(row);
+    row.iter().position(|log_prob| *log_prob == best).unwrap_or(0) as u32
 }
 
 struct Likeliest<'a> {

@@ -24,9 +24,12 @@ mod greedy;
 mod hypothesis;
 mod length_ratio;
 mod limits;
+mod normal;
+mod numbers;
 mod penalty;
 mod repetition;
 mod sample;
+mod scores;
 mod seen;
 mod shortlist;
 mod trace;
@@ -43,6 +46,7 @@ pub use length_ratio::LengthRatio;
 pub use limits::{Limits, Unknown};
 pub use penalty::{coverage_penalty, length_penalty};
 pub use sample::{Sampling, sample, sample_numbered};
+pub use scores::Scores;
 
 #[cfg(test)]
 mod tests;

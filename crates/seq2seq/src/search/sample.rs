@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Ending, Generator, Hypothesis, Limits, SearchError,
     greedy::hypotheses,
+    normal::highest,
     seen::Seen,
     trace::{End, Trace},
     walk::{Choice, Live, walk},
@@ -215,7 +216,7 @@ impl Kept {
         let likelier = |a: &u32, b: &u32| -> Ordering {
             row[*b as usize].total_cmp(&row[*a as usize]).then(a.cmp(b))
         };
-        let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let highest = highest(row);
         let mass = |token: u32| ((row[token as usize] - highest) / sampling.temperature).exp();
         let written = |token: &u32| row[*token as usize] > f64::NEG_INFINITY;
         let mut tokens: Vec<u32> = (0..row.len() as u32).filter(written).collect();

@@ -1,23 +1,16 @@
 //! What one step of a generator says, on the host.
 
-use burn::{
-    prelude::*,
-    tensor::{DType, TensorData, Transaction},
+use burn::{prelude::*, tensor::Transaction};
+
+use super::{
+    Generator, SearchError,
+    numbers::{Kind, Numbers, floats},
 };
-
-use super::{Generator, SearchError};
-
-/// Log-probabilities of a step, as many bits as the model gave.
-enum Numbers {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
 
 /// One step, on the host.
 pub(super) struct Seen {
     /// How many steps were before.
     pub(super) step: usize,
-    vocabulary: usize,
     log_probs: Numbers,
 }
 
@@ -48,8 +41,13 @@ impl Seen {
     ) -> (Self, Option<Looks>, G::State) {
         let vocabulary = generator.vocabulary();
         let predicted = generator.step(last, state);
-        assert_shape!(predicted.log_probs, [last.len(), vocabulary]);
-        let transaction = Transaction::default().register(predicted.log_probs);
+        let mut tensors = Vec::new();
+        let kind = Kind::split(predicted.scores, &mut tensors);
+        let mut transaction = Transaction::default();
+        for scores in tensors {
+            assert_shape!(scores, [last.len(), vocabulary]);
+            transaction = transaction.register(scores);
+        }
         let (transaction, positions) = match predicted.weights {
             None => (transaction, 0),
             Some(weights) => {
@@ -61,12 +59,12 @@ impl Seen {
         // Data may be read lazily, after later steps have reused its memory: it becomes a vector at
         // once.
         let mut read = transaction.execute().into_iter();
-        let log_probs = Numbers::of(read.next().expect("one was registered"));
+        let log_probs = kind.read(&mut read, vocabulary);
         let looks = read.next().map(|data| Looks { positions, weights: floats(data) });
-        (Self { step, vocabulary, log_probs }, looks, predicted.state)
+        (Self { step, log_probs }, looks, predicted.state)
     }
 
-    /// The log-probabilities of a row, as a copy in `into`.
+    /// The log-probabilities of a row, written into `into`.
     ///
     /// # Errors
     ///
@@ -77,12 +75,7 @@ impl Seen {
         source: usize,
         into: &mut Vec<f64>,
     ) -> Result<(), SearchError> {
-        let range = row * self.vocabulary..(row + 1) * self.vocabulary;
-        into.clear();
-        match &self.log_probs {
-            Numbers::F32(numbers) => into.extend(numbers[range].iter().map(|n| f64::from(*n))),
-            Numbers::F64(numbers) => into.extend_from_slice(&numbers[range]),
-        }
+        self.log_probs.row(row, into);
         // Without a way out in between, so that the loop is vectorised.
         let broken =
             into.iter().fold(false, |broken, n| broken | n.is_nan() | (*n == f64::INFINITY));
@@ -91,21 +84,4 @@ impl Seen {
         }
         Ok(())
     }
-}
-
-impl Numbers {
-    fn of(data: TensorData) -> Self {
-        if data.dtype() == DType::F64 {
-            Self::F64(data.try_into_vec().expect("the type was looked at"))
-        } else {
-            Self::F32(floats(data))
-        }
-    }
-}
-
-fn floats(data: TensorData) -> Vec<f32> {
-    // Numbers of the right type are not converted one by one.
-    let floats =
-        if data.dtype() == DType::F32 { data.try_into_vec() } else { data.try_into_vec_as() };
-    floats.expect("numbers convert to numbers")
 }

@@ -1,6 +1,7 @@
 //! What holds for every sequence-to-sequence model, and what holds for one. Names and doc lines
 //! carry the acceptance identifiers they check (S2, AT, X).
 
+mod decoding;
 pub(crate) mod heads;
 mod laws;
 mod learning;
@@ -51,6 +52,15 @@ fn every_config() -> Vec<(&'static str, Seq2SeqConfig)> {
                 Reading::Both,
                 BridgeKind::Dense,
                 luong(AttentionConfig::General, Feeding::None),
+            ),
+        ),
+        (
+            "bahdanau, normalised",
+            config(
+                CellKind::LayerNormLstm,
+                Reading::Forward,
+                BridgeKind::Pass,
+                bahdanau(Readout::Current),
             ),
         ),
         (

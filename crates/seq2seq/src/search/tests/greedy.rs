@@ -73,8 +73,8 @@ fn models_may_have_32_bits() {
         }
         fn step(&self, last: &[u32], state: Self::State) -> Predicted<Self::State> {
             let predicted = self.0.step(last, state);
-            let log_probs = predicted.log_probs.cast(burn::tensor::DType::F32);
-            Predicted { log_probs, ..predicted }
+            let log_probs = predicted.scores.log_probs().cast(burn::tensor::DType::F32);
+            Predicted { scores: Scores::LogProbs(log_probs), ..predicted }
         }
         fn reorder(&self, state: Self::State, rows: &[usize]) -> Self::State {
             self.0.reorder(state, rows)

@@ -9,6 +9,7 @@ mod limits;
 mod oracle;
 mod penalty;
 mod sample;
+mod scores;
 mod shortlist;
 mod table;
 

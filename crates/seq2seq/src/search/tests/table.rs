@@ -10,7 +10,7 @@ use burn::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use recurrent_text::{BOS, PAD};
 
-use crate::search::{Generator, Predicted};
+use crate::search::{Generator, Predicted, Scores};
 
 type Says = Rc<dyn Fn(usize, &[u32]) -> Vec<f64>>;
 type Looks = Rc<dyn Fn(usize, &[u32]) -> Vec<f32>>;
@@ -128,14 +128,14 @@ impl Generator for Table {
             row.before.push(*token);
         }
         let says = state.iter().map(|row| (self.says)(row.source, &row.before[1..]));
-        let log_probs = tensor(says.collect(), self.vocabulary, DType::F64);
+        let scores = Scores::LogProbs(tensor(says.collect(), self.vocabulary, DType::F64));
         let weights = self.looks.as_ref().map(|looks| {
             let look = |row: &Row| looks(row.source, &row.before[1..]);
             let weights: Vec<Vec<f32>> = state.iter().map(look).collect();
             let longest = self.source_lengths().into_iter().flatten().max();
             tensor(weights, longest.expect("a source"), DType::F32)
         });
-        Predicted { log_probs, weights, state }
+        Predicted { scores, weights, state }
     }
 
     fn reorder(&self, state: Vec<Row>, rows: &[usize]) -> Vec<Row> {
