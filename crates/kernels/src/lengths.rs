@@ -105,10 +105,15 @@ impl Direction {
     /// The steps in the order in which they are run. State 0 is where a forward recurrence starts,
     /// state `T` where a backward one does.
     pub fn steps(self, steps: usize) -> impl DoubleEndedIterator<Item = Step> {
-        (0..steps).map(move |n| match self {
+        (0..steps).map(move |n| self.step(n, steps))
+    }
+
+    /// Step `n` of these.
+    pub fn step(self, n: usize, steps: usize) -> Step {
+        match self {
             Self::Forward => Step { t: n, before: n, after: n + 1 },
             Self::Backward => Step { t: steps - 1 - n, before: steps - n, after: steps - 1 - n },
-        })
+        }
     }
 
     /// The index of the initial state among `T + 1` states.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{
     Elements,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     simd::Isa,
     tensor,
     threads::Shared,
@@ -168,7 +168,7 @@ impl<F: Wide> Call<'_, F> {
         let (dw, db) = (&mut gradients.w_o, &mut gradients.b_o);
         match self.vocabulary {
             Vocabulary::First => {
-                let to = product::Target { elements: dw, stride: width, sums: None, write };
+                let to = Target { elements: Shared::new(dw), stride: width, sums: None, write };
                 product::outer(self.isa, (dl, size), (x, width), to);
                 let add_columns = |(n, sums): (usize, &mut [F])| {
                     let rows = dl.elements.chunks_exact(size).take(dl.starts.len());
@@ -180,7 +180,7 @@ impl<F: Wide> Call<'_, F> {
                 }
             }
             Vocabulary::Last => {
-                let to = product::Target { elements: dw, stride: size, sums: Some(db), write };
+                let to = Target { elements: Shared::new(dw), stride: size, sums: Some(db), write };
                 product::outer(self.isa, (x, width), (dl, size), to);
             }
         }

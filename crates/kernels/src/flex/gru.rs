@@ -1,14 +1,16 @@
 //! The equations are those of [`gru_sequence`](crate::gru_sequence), a register of units at a time.
 
+use std::ops::Range;
+
 use burn::backend::{Flex, tensor::FloatTensor};
 use pulp::{Simd, WithSimd};
 
 use super::{
     Elements, Keep, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
-    simd::{Isa, Lanes, lanes},
+    simd::{Isa, Lanes, lanes, prefetch},
     tensor,
     threads::Shared,
     tile,
@@ -63,15 +65,17 @@ pub(super) fn forward<F: Real>(
         sizes,
         x: x.get(),
         b_h: b_h.get(),
-        h0: h0.get(),
         w_gates: &w_gates,
         w_n: w_n.as_deref(),
         states: Shared::unwritten(&mut states),
         activated: Shared::unwritten(&mut activated),
         keep,
     };
-    let work = 3 * steps * hidden * hidden;
-    rows::each_share(course, work, |share| isa.run(ForwardShare(&pass, share)));
+    pass.begin(h0.get());
+    let panels = w_n.as_ref().map_or(w_gates.count(), |w_n| w_n.count());
+    rows::each_share(course, 3 * hidden * hidden, panels, |share, member| {
+        isa.run(ForwardShare(&pass, share, member));
+    });
     // Every row is in one share, and a share writes all steps of its rows.
     let states = tensor(finished(states, (steps + 1) * sizes.state()), &[steps + 1, batch, hidden]);
     let activated = saves.then(|| tensor(finished(activated, gates), &[steps, batch, 4 * hidden]));
@@ -85,7 +89,6 @@ struct Forward<'a, F> {
     sizes: Sizes,
     x: &'a [F],
     b_h: &'a [F],
-    h0: &'a [F],
     /// For all gates, or for `r` and `z` where `n` needs `r` first.
     w_gates: &'a Panels<F>,
     w_n: Option<&'a Panels<F>>,
@@ -95,40 +98,36 @@ struct Forward<'a, F> {
     keep: Keep,
 }
 
-/// The forward pass of some rows.
-struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share);
+/// The forward pass of some rows, as one of the team.
+struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for ForwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        let first = pass.course.direction.first(steps);
-        for row in &share.rows {
-            // SAFETY: a share's rows are its own, here and below.
-            let h = unsafe { pass.states.slice_mut(pass.sizes.at(first, *row), hidden) };
-            h.copy_from_slice(&pass.h0[row * hidden..(row + 1) * hidden]);
-        }
-        for step in pass.course.direction.steps(steps) {
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        // Where `n` needs all units of `r`, it waits for the next phase.
+        let phases = if pass.w_n.is_some() { 2 } else { 1 };
+        for (phase, part) in share.team.walk(member, phases * steps) {
+            let step = pass.course.direction.step(phase / phases, steps);
             let (running, resting) = share.at(step.t);
-            for n in 0..pass.w_gates.count() {
-                pass.gates(simd, step, n, running);
-            }
-            if let Some(w_n) = pass.w_n {
-                for n in 0..w_n.count() {
-                    pass.candidate(simd, step, (w_n, n), running);
+            match pass.w_n {
+                Some(w_n) if phase % phases == 1 => {
+                    for n in share.team.cut(part, w_n.count()) {
+                        pass.candidate(simd, step, (w_n, n), running);
+                    }
                 }
-            }
-            for row in resting {
-                let from = |n| pass.sizes.at(n, *row);
-                // SAFETY: the state before the step is written, the one after it is not yet.
-                unsafe {
-                    let h = pass.states.slice(from(step.before), hidden);
-                    pass.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
-                    pass.activated.slice_mut(pass.at(step.t, *row), 4 * hidden).fill(F::zero());
+                _ => {
+                    let panels = share.team.cut(part, pass.w_gates.count());
+                    for n in panels.clone() {
+                        pass.gates(simd, step, n, running);
+                    }
+                    let units = pass.w_gates.columns_of(panels);
+                    for row in resting {
+                        pass.rest(step, units.clone(), *row);
+                    }
                 }
             }
         }
@@ -136,10 +135,36 @@ impl<F: Real> WithSimd for ForwardShare<'_, F> {
 }
 
 impl<F: Real> Forward<'_, F> {
+    /// Writes the states before the first step.
+    #[expect(unsafe_code, reason = "memory that is shared between threads")]
+    fn begin(&self, h0: &[F]) {
+        let first = self.sizes.at(self.course.direction.first(self.sizes.steps), 0);
+        // SAFETY: nothing else runs yet.
+        unsafe { self.states.slice_mut(first, self.sizes.state()) }.copy_from_slice(h0);
+    }
+
+    /// Some units at a step that is padding: they go on as they are.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn rest(&self, step: Step, units: Range<usize>, row: usize) {
+        let from = |n| self.sizes.at(n, row) + units.start;
+        // SAFETY: the state before the step is written; these units after it are this call's own.
+        unsafe {
+            let h = self.states.slice(from(step.before), units.len());
+            self.states.slice_mut(from(step.after), units.len()).copy_from_slice(h);
+            for block in 0..4 {
+                let at = self.at(step.t, row) + block * self.sizes.hidden + units.start;
+                self.activated.slice_mut(at, units.len()).fill(F::zero());
+            }
+        }
+    }
+
     /// Where the activated gates of a row start.
     #[inline(always)]
     fn at(&self, t: usize, row: usize) -> usize {
-        self.sizes.row(if self.keep == Keep::Activations { t } else { 0 }, row) * 4 * self.sizes.hidden
+        self.sizes.row(if self.keep == Keep::Activations { t } else { 0 }, row)
+            * 4
+            * self.sizes.hidden
     }
 
     /// Some units of all gates, or of `r` and `z` and what they need to go on.
@@ -153,9 +178,13 @@ impl<F: Real> Forward<'_, F> {
         let (b_r, b_z, b_n) = (bias(0), bias(1), bias(2));
         for piece in tile::pieces::<S>(running.len(), panel.width) {
             let rows = &running[piece];
+            for row in rows {
+                let x = self.sizes.row(step.t, *row) * 3 * hidden + units.start;
+                (0..3).for_each(|block| prefetch(&self.x[x + block * hidden..][..count]));
+            }
             let mut sums = tile::no_sums::<S, F>(simd);
-            // SAFETY: the states before the step are written and are read by this share alone; each
-            // row has as many elements as the panel has rows.
+            // SAFETY: the states before the step are written and nobody writes them any more; each row
+            // has as many elements as the panel has rows.
             unsafe {
                 let h = rows::states(self.states, self.sizes, step.before, rows);
                 tile::multiply(simd, h, panel, &mut sums);
@@ -166,7 +195,7 @@ impl<F: Real> Forward<'_, F> {
                 let r = (x_of(0) + Lanes::new(simd, sums[0]) + b_r).sigmoid();
                 let z = (x_of(1) + Lanes::new(simd, sums[1]) + b_z).sigmoid();
                 let at = self.at(step.t, *row) + units.start;
-                // SAFETY: these units of this row are this share's own.
+                // SAFETY: these units of this row are this call's own.
                 unsafe {
                     let before = self.sizes.at(step.before, *row) + units.start;
                     let h = Lanes::load(simd, self.states.slice(before, count));
@@ -212,8 +241,8 @@ impl<F: Real> Forward<'_, F> {
         for piece in tile::pieces::<S>(running.len(), panel.width) {
             let rows = &running[piece];
             let mut sums = tile::no_sums::<S, F>(simd);
-            // SAFETY: what the reset gate acted on has just been written, by this share; each row has
-            // as many elements as the panel has rows.
+            // SAFETY: what the reset gate acted on was written in the phase before; each row has as many
+            // elements as the panel has rows.
             unsafe {
                 let acted = |row| self.at(step.t, row) + 3 * hidden;
                 let acted = rows::shared(self.activated, rows, hidden, acted);
@@ -228,7 +257,7 @@ impl<F: Real> Forward<'_, F> {
                     let at = self.at(step.t, *row) + unit;
                     let b_n = Lanes::load(simd, &self.b_h[2 * hidden..][of.clone()]);
                     let n = (Lanes::load(simd, &x[of]) + Lanes::new(simd, *sum) + b_n).tanh();
-                    // SAFETY: these units of this row are this share's own.
+                    // SAFETY: these units of this row are this call's own.
                     unsafe {
                         let z = Lanes::load(simd, self.activated.slice(at + hidden, count));
                         let before = self.sizes.at(step.before, *row) + unit;
@@ -280,8 +309,9 @@ pub(super) fn backward<F: Real>(
         d_product_n: Shared::unwritten(&mut d_product_n),
         dh: Shared::new(&mut dh),
     };
-    let work = 3 * steps * hidden * hidden;
-    rows::each_share(course, work, |share| isa.run(BackwardShare(&pass, share)));
+    rows::each_share(course, 3 * hidden * hidden, w_h_t.count(), |share, member| {
+        isa.run(BackwardShare(&pass, share, member));
+    });
     // Every row is in one share, and a share writes all steps of its rows.
     let dx = finished(dx, 3 * steps * sizes.state());
     let d_product_n = finished(d_product_n, steps * sizes.state());
@@ -295,25 +325,24 @@ pub(super) fn backward<F: Real>(
         Reset::AfterProduct => h,
         Reset::BeforeProduct => Starts { elements: activated.get(), starts: &acted_starts },
     };
-    let mut dw = vec![F::zero(); 3 * hidden * hidden];
+    let mut dw = Vec::with_capacity(3 * hidden * hidden);
+    let to = Shared::unwritten(&mut dw);
     let mut db = vec![F::zero(); 3 * hidden];
     let (db_gates, db_n) = db.split_at_mut(2 * hidden);
     let drz = Starts { elements: &dx, starts: &x_starts };
     let dn = Starts { elements: &d_product_n, starts: &n_starts };
-    let to_gates = product::Target {
-        elements: &mut dw,
-        stride: 3 * hidden,
-        sums: Some(db_gates),
-        write: Write::Replace,
-    };
+    let to_gates =
+        Target { elements: to, stride: 3 * hidden, sums: Some(db_gates), write: Write::Replace };
     product::outer(isa, (h, hidden), (drz, 2 * hidden), to_gates);
-    let to_n = product::Target {
-        elements: &mut dw[2 * hidden..],
+    let to_n = Target {
+        elements: to.skip(2 * hidden),
         stride: 3 * hidden,
         sums: Some(db_n),
         write: Write::Replace,
     };
     product::outer(isa, (acted_on, hidden), (dn, hidden), to_n);
+    // The two products write all of it.
+    let dw = finished(dw, 3 * hidden * hidden);
     (
         tensor(dx, &[steps, batch, 3 * hidden]),
         tensor(dw, &[hidden, 3 * hidden]),
@@ -338,72 +367,41 @@ struct Backward<'a, F> {
     dh: Shared<F>,
 }
 
-/// The backward pass of some rows.
-struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share);
+/// The backward pass of some rows, as one of the team.
+struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for BackwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        let gates = Steps { memory: pass.dx, width: 3 * hidden, sizes: pass.sizes };
-        let product_n = Steps { memory: pass.d_product_n, width: hidden, sizes: pass.sizes };
-        let (k_gates, k_n) = (0..2 * hidden, 2 * hidden..3 * hidden);
-        for step in pass.course.direction.steps(steps).rev() {
-            let (running, resting) = share.at(step.t);
-            for row in running {
-                pass.pointwise(simd, step, *row);
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        let step = |n: usize| pass.course.direction.step(steps - 1 - n, steps);
+        // A product needs the gradients of all units, so it waits for the next phase; what is point by
+        // point needs no more than the product for the same units. Where `r` acts before the product
+        // for `n`, its gradient comes out of that product, and the one for the gates waits for it.
+        let phases = match pass.reset {
+            Reset::AfterProduct => 1,
+            Reset::BeforeProduct => 2,
+        };
+        for (phase, part) in share.team.walk(member, phases * steps + 1) {
+            let panels = share.team.cut(part, pass.w_h_t.count());
+            let n = phase / phases;
+            if phase % phases == 1 {
+                pass.product_n(simd, step(n), share, panels);
+                continue;
             }
-            // SAFETY: what is multiplied has just been written; a share's rows are its own.
-            unsafe {
-                rows::times(
-                    simd,
-                    (product_n, step.t),
-                    running,
-                    pass.w_h_t,
-                    k_n.clone(),
-                    |row, at, sum| {
-                        let dh = &mut pass.dh.slice_mut(row * hidden, hidden)[at..];
-                        match pass.reset {
-                            Reset::AfterProduct => (Lanes::load(simd, dh) + sum).store(dh),
-                            Reset::BeforeProduct => {
-                                let h = &pass.states[pass.sizes.at(step.before, row)..][at..hidden];
-                                let r = &pass.activated[pass.sizes.row(step.t, row) * 4 * hidden..];
-                                let r = Lanes::load(simd, &r[at..hidden]);
-                                let h = Lanes::load(simd, h);
-                                let dr = pass.sizes.row(step.t, row) * 3 * hidden;
-                                let dr = &mut pass.dx.slice_mut(dr, hidden)[at..];
-                                (sum * h * r.through_sigmoid()).store(dr);
-                                (Lanes::load(simd, dh) + sum * r).store(dh);
-                            }
-                        }
-                    },
-                );
-                rows::times(
-                    simd,
-                    (gates, step.t),
-                    running,
-                    pass.w_h_t,
-                    k_gates.clone(),
-                    |row, at, sum| {
-                        let dh = &mut pass.dh.slice_mut(row * hidden, hidden)[at..];
-                        let grad = &pass.grad[pass.sizes.at(step.before, row)..][at..hidden];
-                        (Lanes::load(simd, dh) + sum + Lanes::load(simd, grad)).store(dh);
-                    },
-                );
+            if n > 0 {
+                if pass.reset == Reset::AfterProduct {
+                    pass.product_n(simd, step(n - 1), share, panels.clone());
+                }
+                pass.product_gates(simd, step(n - 1), share, panels.clone());
             }
-            for row in resting {
-                // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
-                unsafe {
-                    let own = pass.sizes.row(step.t, *row) * hidden;
-                    pass.dx.slice_mut(3 * own, 3 * hidden).fill(F::zero());
-                    pass.d_product_n.slice_mut(own, hidden).fill(F::zero());
-                    let dh = pass.dh.slice_mut(row * hidden, hidden);
-                    let grad = &pass.grad[pass.sizes.at(step.before, *row)..][..hidden];
-                    dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+            if n < steps {
+                let step = step(n);
+                for row in share.at(step.t).0 {
+                    pass.pointwise(simd, step, *row, pass.w_h_t.columns_of(panels.clone()));
                 }
             }
         }
@@ -411,46 +409,112 @@ impl<F: Real> WithSimd for BackwardShare<'_, F> {
 }
 
 impl<F: Real> Backward<'_, F> {
-    /// The gradients of one row's gates, as far as they need no product, and of its state.
+    /// What the product for `n` passes on to the state, and to `r` where that acts before it, for the
+    /// units of some panels.
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
-    fn pointwise<S: Simd>(&self, simd: S, step: Step, row: usize) {
+    fn product_n<S: Simd>(&self, simd: S, step: Step, share: &Share, panels: Range<usize>) {
+        let hidden = self.sizes.hidden;
+        let running = share.at(step.t).0;
+        let product_n = Steps { memory: self.d_product_n, width: hidden, sizes: self.sizes };
+        let k = 2 * hidden..3 * hidden;
+        // SAFETY: what is multiplied was written in the phase before; these units of the results are
+        // this call's own.
+        unsafe {
+            let (w, soon) = ((self.w_h_t, panels), |_, _| ());
+            rows::times(simd, (product_n, step.t), running, w, k, soon, |row, at, sum| {
+                let count = lanes::<S, F>().min(hidden - at);
+                let dh = self.dh.slice_mut(row * hidden + at, count);
+                match self.reset {
+                    Reset::AfterProduct => (Lanes::load(simd, dh) + sum).store(dh),
+                    Reset::BeforeProduct => {
+                        let own = self.sizes.row(step.t, row) * hidden;
+                        let r = Lanes::load(simd, &self.activated[4 * own + at..][..count]);
+                        let h = self.sizes.at(step.before, row) + at;
+                        let h = Lanes::load(simd, &self.states[h..][..count]);
+                        let dr = self.dx.slice_mut(3 * own + at, count);
+                        (sum * h * r.through_sigmoid()).store(dr);
+                        (Lanes::load(simd, dh) + sum * r).store(dh);
+                    }
+                }
+            });
+        }
+    }
+
+    /// What the products for the gates pass on to the state, and what arrives from outside, for the units
+    /// of some panels.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn product_gates<S: Simd>(&self, simd: S, step: Step, share: &Share, panels: Range<usize>) {
+        let hidden = self.sizes.hidden;
+        let (running, resting) = share.at(step.t);
+        let grad = |row: usize| &self.grad[self.sizes.at(step.before, row)..][..hidden];
+        let gates = Steps { memory: self.dx, width: 3 * hidden, sizes: self.sizes };
+        let soon = |row: usize, units: Range<usize>| prefetch(&grad(row)[units]);
+        // SAFETY: as for `n`.
+        unsafe {
+            let (w, k) = ((self.w_h_t, panels.clone()), 0..2 * hidden);
+            rows::times(simd, (gates, step.t), running, w, k, soon, |row, at, sum| {
+                let grad = &grad(row)[at..];
+                let dh = self.dh.slice_mut(row * hidden + at, lanes::<S, F>().min(grad.len()));
+                (Lanes::load(simd, dh) + sum + Lanes::load(simd, grad)).store(dh);
+            });
+        }
+        let units = self.w_h_t.columns_of(panels);
+        for row in resting {
+            let own = self.sizes.row(step.t, *row) * hidden;
+            // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
+            unsafe {
+                for block in 0..3 {
+                    let at = 3 * own + block * hidden + units.start;
+                    self.dx.slice_mut(at, units.len()).fill(F::zero());
+                }
+                self.d_product_n.slice_mut(own + units.start, units.len()).fill(F::zero());
+                let dh = self.dh.slice_mut(row * hidden + units.start, units.len());
+                let grad = &grad(*row)[units.clone()];
+                dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+            }
+        }
+    }
+
+    /// The gradients of some units' gates in one row, as far as they need no product, and of its state.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn pointwise<S: Simd>(&self, simd: S, step: Step, row: usize, units: Range<usize>) {
         let hidden = self.sizes.hidden;
         let own = self.sizes.row(step.t, row) * hidden;
         let saved = &self.activated[4 * own..][..4 * hidden];
         let h = &self.states[self.sizes.at(step.before, row)..][..hidden];
-        // SAFETY: a share's rows are its own.
-        let (dx, d_product_n, dh) = unsafe {
-            (
-                self.dx.slice_mut(3 * own, 3 * hidden),
-                self.d_product_n.slice_mut(own, hidden),
-                self.dh.slice_mut(row * hidden, hidden),
-            )
-        };
-        let mut from = 0;
-        while from < hidden {
-            let units = from..hidden.min(from + lanes::<S, F>());
-            let of = |block: usize| Lanes::load(simd, &saved[block * hidden..][units.clone()]);
+        let mut from = units.start;
+        while from < units.end {
+            let count = lanes::<S, F>().min(units.end - from);
+            let of = |block: usize| Lanes::load(simd, &saved[block * hidden + from..][..count]);
             let (r, z, n, acted) = (of(0), of(1), of(2), of(3));
-            let h = Lanes::load(simd, &h[units.clone()]);
-            let d = Lanes::load(simd, &dh[units.clone()]);
-            let keep = kept(self.update, z);
-            let through_z = match self.update {
-                Update::Keeps => d * (h - n),
-                Update::Writes => d * (n - h),
-            };
-            let dn = d * keep.complement() * n.through_tanh();
-            (through_z * z.through_sigmoid()).store(&mut dx[hidden..][units.clone()]);
-            dn.store(&mut dx[2 * hidden..][units.clone()]);
-            (d * keep).store(&mut dh[units.clone()]);
-            match self.reset {
-                Reset::AfterProduct => {
-                    (dn * acted * r.through_sigmoid()).store(&mut dx[units.clone()]);
-                    (dn * r).store(&mut d_product_n[units.clone()]);
+            let h = Lanes::load(simd, &h[from..][..count]);
+            // SAFETY: these units of this row are this call's own.
+            unsafe {
+                let dx = |block: usize| self.dx.slice_mut(3 * own + block * hidden + from, count);
+                let d_product_n = self.d_product_n.slice_mut(own + from, count);
+                let dh = self.dh.slice_mut(row * hidden + from, count);
+                let d = Lanes::load(simd, dh);
+                let keep = kept(self.update, z);
+                let through_z = match self.update {
+                    Update::Keeps => d * (h - n),
+                    Update::Writes => d * (n - h),
+                };
+                let dn = d * keep.complement() * n.through_tanh();
+                (through_z * z.through_sigmoid()).store(dx(1));
+                dn.store(dx(2));
+                (d * keep).store(dh);
+                match self.reset {
+                    Reset::AfterProduct => {
+                        (dn * acted * r.through_sigmoid()).store(dx(0));
+                        (dn * r).store(d_product_n);
+                    }
+                    Reset::BeforeProduct => dn.store(d_product_n),
                 }
-                Reset::BeforeProduct => dn.store(&mut d_product_n[units.clone()]),
             }
-            from = units.end;
+            from += count;
         }
     }
 }

@@ -1,19 +1,21 @@
 //! The equations are those of [`lstm_sequence`](crate::lstm_sequence), a register of units at a time.
 
+use std::ops::Range;
+
 use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 use pulp::{Simd, WithSimd};
 
 use super::{
     Elements, Keep, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
-    simd::{Isa, Lanes, lanes},
+    simd::{Isa, Lanes, lanes, prefetch},
     tensor,
     threads::Shared,
     tile,
 };
-use crate::{lstm::Gates, ops::Course};
+use crate::{Step, lstm::Gates, ops::Course};
 
 /// The peephole weights of some units.
 #[derive(Clone, Copy)]
@@ -178,14 +180,16 @@ pub(super) fn forward<F: Real>(
         sizes,
         x: x.get(),
         peephole: peephole.get(),
-        h0: h0.get(),
-        c0: c0.get(),
         w_h: &w_h,
         states: Shared::unwritten(&mut states),
         activated: saves.then(|| Shared::unwritten(&mut activated)),
         cells: Shared::unwritten(&mut cells),
     };
-    rows::each_share(course, steps * hidden * width, |share| isa.run(ForwardShare(&pass, share)));
+    pass.begin(h0.get(), c0.get());
+    rows::each_share(course, hidden * width, w_h.count(), |share, member| {
+        isa.run(ForwardShare(&pass, share, member));
+    });
+    pass.end();
     // Every row is in one share, and a share writes all steps of its rows: states, cells and gates.
     let states = finished(states, (steps + 2) * sizes.state());
     let saved = saves.then(|| {
@@ -202,8 +206,6 @@ struct Forward<'a, F> {
     sizes: Sizes,
     x: &'a [F],
     peephole: &'a [F],
-    h0: &'a [F],
-    c0: &'a [F],
     w_h: &'a Panels<F>,
     states: Shared<F>,
     activated: Option<Shared<F>>,
@@ -220,66 +222,81 @@ impl<F: Real> Forward<'_, F> {
     }
 }
 
-/// The forward pass of some rows.
-struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share);
+/// The forward pass of some rows, as one of the team.
+struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for ForwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        let first = pass.course.direction.first(steps);
-        for row in &share.rows {
-            let own = row * hidden..(row + 1) * hidden;
-            // SAFETY: a share's rows are its own, here and below.
-            unsafe {
-                let h = pass.states.slice_mut(pass.sizes.at(first, *row), hidden);
-                h.copy_from_slice(&pass.h0[own.clone()]);
-                let c = pass.cells.slice_mut(pass.cell(first, *row), hidden);
-                c.copy_from_slice(&pass.c0[own]);
-            }
-        }
-        for step in pass.course.direction.steps(steps) {
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        for (phase, part) in share.team.walk(member, steps) {
+            let step = pass.course.direction.step(phase, steps);
             let (running, resting) = share.at(step.t);
-            for n in 0..pass.w_h.count() {
+            let panels = share.team.cut(part, pass.w_h.count());
+            for n in panels.clone() {
                 pass.panel(simd, step, n, running);
             }
+            let units = pass.w_h.columns_of(panels);
             for row in resting {
-                let from = |n| pass.sizes.at(n, *row);
-                // SAFETY: the state before the step is written, the one after it is not yet.
-                unsafe {
-                    let h = pass.states.slice(from(step.before), hidden);
-                    pass.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
-                    if let Some(activated) = pass.activated {
-                        let c = pass.cells.slice(from(step.before), hidden);
-                        pass.cells.slice_mut(from(step.after), hidden).copy_from_slice(c);
-                        let width = pass.gates.count() * hidden;
-                        let gates = pass.sizes.row(step.t, *row) * width;
-                        activated.slice_mut(gates, width).fill(F::zero());
-                    }
-                }
-            }
-        }
-        let last = pass.course.direction.last(steps);
-        for row in &share.rows {
-            // SAFETY: all cells are written, and the final cell has its own place behind the states.
-            unsafe {
-                let c = pass.cells.slice(pass.cell(last, *row), hidden);
-                let to = pass.states.slice_mut(pass.sizes.at(steps + 1, *row), hidden);
-                to.copy_from_slice(c);
+                pass.rest(step, units.clone(), *row);
             }
         }
     }
 }
 
 impl<F: Real> Forward<'_, F> {
+    /// Writes the states before the first step.
+    #[expect(unsafe_code, reason = "memory that is shared between threads")]
+    fn begin(&self, h0: &[F], c0: &[F]) {
+        let (first, state) = (self.course.direction.first(self.sizes.steps), self.sizes.state());
+        // SAFETY: nothing else runs yet.
+        unsafe {
+            self.states.slice_mut(self.sizes.at(first, 0), state).copy_from_slice(h0);
+            self.cells.slice_mut(self.cell(first, 0), state).copy_from_slice(c0);
+        }
+    }
+
+    /// Writes the final cell.
+    #[expect(unsafe_code, reason = "memory that is shared between threads")]
+    fn end(&self) {
+        let Sizes { steps, .. } = self.sizes;
+        let (last, state) = (self.course.direction.last(steps), self.sizes.state());
+        // SAFETY: all cells are written and nothing else runs any more; the final cell has its own
+        // place behind the states.
+        unsafe {
+            let c = self.cells.slice(self.cell(last, 0), state);
+            self.states.slice_mut(self.sizes.at(steps + 1, 0), state).copy_from_slice(c);
+        }
+    }
+
+    /// Some units at a step that is padding: they go on as they are.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn rest(&self, step: Step, units: Range<usize>, row: usize) {
+        let from = |n| self.sizes.at(n, row) + units.start;
+        // SAFETY: the state before the step is written; these units after it are this call's own.
+        unsafe {
+            let h = self.states.slice(from(step.before), units.len());
+            self.states.slice_mut(from(step.after), units.len()).copy_from_slice(h);
+            if let Some(activated) = self.activated {
+                let c = self.cells.slice(from(step.before), units.len());
+                self.cells.slice_mut(from(step.after), units.len()).copy_from_slice(c);
+                let gates = self.gates.count();
+                let at = self.sizes.row(step.t, row) * gates * self.sizes.hidden + units.start;
+                for g in 0..gates {
+                    activated.slice_mut(at + g * self.sizes.hidden, units.len()).fill(F::zero());
+                }
+            }
+        }
+    }
+
     /// The units of one panel at one step, for the rows that run.
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
-    fn panel<S: Simd>(&self, simd: S, step: crate::Step, n: usize, running: &[usize]) {
+    fn panel<S: Simd>(&self, simd: S, step: Step, n: usize, running: &[usize]) {
         let hidden = self.sizes.hidden;
         let gates = self.gates.count();
         let width = gates * hidden;
@@ -289,9 +306,13 @@ impl<F: Real> Forward<'_, F> {
         let p = peephole_of(simd, self.peephole, units.start);
         for piece in tile::pieces::<S>(running.len(), panel.width) {
             let rows = &running[piece];
+            for row in rows {
+                let at = self.sizes.row(step.t, *row) * width + units.start;
+                (0..gates).for_each(|g| prefetch(&self.x[at + g * hidden..][..count]));
+            }
             let mut sums = tile::no_sums::<S, F>(simd);
-            // SAFETY: the states before the step are written and are read by this share alone; each
-            // row has `hidden` elements, as many as the panel has rows.
+            // SAFETY: the states before the step are written and nobody writes them any more; each row
+            // has `hidden` elements, as many as the panel has rows.
             unsafe {
                 let h = rows::states(self.states, self.sizes, step.before, rows);
                 tile::multiply(simd, h, panel, &mut sums);
@@ -303,7 +324,7 @@ impl<F: Real> Forward<'_, F> {
                     let x = &self.x[at + g * hidden..][..count];
                     *block = Lanes::new(simd, *sum) + Lanes::load(simd, x);
                 }
-                // SAFETY: these units of this row are this share's own.
+                // SAFETY: these units of this row are this call's own.
                 unsafe {
                     let before = self.cell(step.before, *row) + units.start;
                     let c = Lanes::load(simd, self.cells.slice(before, count));
@@ -363,18 +384,27 @@ pub(super) fn backward<F: Real>(
         dh: Shared::new(&mut dh),
         dc: Shared::new(&mut dc),
     };
-    rows::each_share(course, steps * hidden * width, |share| isa.run(BackwardShare(&pass, share)));
+    rows::each_share(course, hidden * width, w_h_t.count(), |share, member| {
+        isa.run(BackwardShare(&pass, share, member));
+    });
     // Every row is in one share, and a share writes all steps of its rows.
     let da = finished(da, steps * batch * width);
 
     let (h_starts, a_starts) = rows::starts_of_steps(course, hidden, width);
-    let mut dw = vec![F::zero(); hidden * width];
+    let mut dw = Vec::with_capacity(hidden * width);
     product::outer(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, width),
-        product::Target { elements: &mut dw, stride: width, sums: None, write: Write::Replace },
+        Target {
+            elements: Shared::unwritten(&mut dw),
+            stride: width,
+            sums: None,
+            write: Write::Replace,
+        },
     );
+    // The product writes all of it.
+    let dw = finished(dw, hidden * width);
     let mut dp = vec![F::zero(); 3 * hidden];
     if gates == Gates::Peephole {
         peephole_gradients(&mut dp, &da, cells.get(), sizes, course);
@@ -423,40 +453,31 @@ struct Backward<'a, F> {
     dc: Shared<F>,
 }
 
-/// The backward pass of some rows.
-struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share);
+/// The backward pass of some rows, as one of the team.
+struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for BackwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        let width = pass.gates.count() * hidden;
-        for step in pass.course.direction.steps(steps).rev() {
-            let (running, resting) = share.at(step.t);
-            for row in running {
-                pass.pointwise(simd, step, *row);
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        let step = |phase: usize| pass.course.direction.step(steps - 1 - phase, steps);
+        // The product of a step needs the gates of all units, so it waits for the next phase; the gates
+        // of a step need no more than the product for the same units.
+        for (phase, part) in share.team.walk(member, steps + 1) {
+            let panels = share.team.cut(part, pass.w_h_t.count());
+            if phase > 0 {
+                pass.product(simd, step(phase - 1), share, panels.clone());
             }
-            // `dh = da · W_hᵀ` and what arrives from outside.
-            // SAFETY: these rows of `da` have just been written, those of `dh` are this share's own.
-            unsafe {
-                let da = Steps { memory: pass.da, width, sizes: pass.sizes };
-                rows::times(simd, (da, step.t), running, pass.w_h_t, 0..width, |row, at, sum| {
-                    let grad = &pass.grad[pass.sizes.at(step.before, row)..][..hidden];
-                    let dh = pass.dh.slice_mut(row * hidden, hidden);
-                    (sum + Lanes::load(simd, &grad[at..])).store(&mut dh[at..]);
-                });
-            }
-            for row in resting {
-                // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
-                unsafe {
-                    pass.da.slice_mut(pass.sizes.row(step.t, *row) * width, width).fill(F::zero());
-                    let dh = pass.dh.slice_mut(row * hidden, hidden);
-                    let grad = &pass.grad[pass.sizes.at(step.before, *row)..][..hidden];
-                    dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+            if phase < steps {
+                let step = step(phase);
+                let units = pass.w_h_t.columns_of(panels);
+                let running = share.at(step.t).0;
+                for (n, row) in running.iter().enumerate() {
+                    let next = running.get(n + 1).unwrap_or(row);
+                    pass.pointwise(simd, step, [*row, *next], units.clone());
                 }
             }
         }
@@ -464,45 +485,88 @@ impl<F: Real> WithSimd for BackwardShare<'_, F> {
 }
 
 impl<F: Real> Backward<'_, F> {
-    /// The gradients of one row's gates and of its cell before the step.
+    /// `dh = da · W_hᵀ` and what arrives from outside, for the units of some panels.
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
-    fn pointwise<S: Simd>(&self, simd: S, step: crate::Step, row: usize) {
+    fn product<S: Simd>(&self, simd: S, step: Step, share: &Share, panels: Range<usize>) {
+        let hidden = self.sizes.hidden;
+        let width = self.gates.count() * hidden;
+        let (running, resting) = share.at(step.t);
+        let grad = |row: usize| &self.grad[self.sizes.at(step.before, row)..][..hidden];
+        let da = Steps { memory: self.da, width, sizes: self.sizes };
+        let soon = |row: usize, units: Range<usize>| prefetch(&grad(row)[units]);
+        // SAFETY: these rows of `da` were written in the phase before; these units of `dh` are this
+        // call's own.
+        unsafe {
+            let w = (self.w_h_t, panels.clone());
+            rows::times(simd, (da, step.t), running, w, 0..width, soon, |row, at, sum| {
+                let grad = &grad(row)[at..];
+                let dh = self.dh.slice_mut(row * hidden + at, lanes::<S, F>().min(grad.len()));
+                (sum + Lanes::load(simd, grad)).store(dh);
+            });
+        }
+        let units = self.w_h_t.columns_of(panels);
+        for row in resting {
+            let at = self.sizes.row(step.t, *row) * width + units.start;
+            // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
+            unsafe {
+                for g in 0..self.gates.count() {
+                    self.da.slice_mut(at + g * hidden, units.len()).fill(F::zero());
+                }
+                let dh = self.dh.slice_mut(row * hidden + units.start, units.len());
+                let grad = &grad(*row)[units.clone()];
+                dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+            }
+        }
+    }
+
+    /// The gradients of some units' gates in one row, and of their cells before the step. What is read
+    /// for the next row is asked for meanwhile.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn pointwise<S: Simd>(
+        &self,
+        simd: S,
+        step: Step,
+        [row, next]: [usize; 2],
+        units: Range<usize>,
+    ) {
         let hidden = self.sizes.hidden;
         let gates = self.gates.count();
-        let width = gates * hidden;
-        let activated = &self.activated[self.sizes.row(step.t, row) * width..][..width];
-        let c = &self.cells[self.sizes.at(step.before, row)..][..hidden];
-        let c_new = &self.cells[self.sizes.at(step.after, row)..][..hidden];
-        // SAFETY: a share's rows are its own.
-        let (da, dh, dc) = unsafe {
-            (
-                self.da.slice_mut(self.sizes.row(step.t, row) * width, width),
-                self.dh.slice_mut(row * hidden, hidden),
-                self.dc.slice_mut(row * hidden, hidden),
-            )
-        };
-        let mut from = 0;
-        while from < hidden {
-            let to = hidden.min(from + lanes::<S, F>());
+        let activated = self.sizes.row(step.t, row) * gates * hidden;
+        let next_activated = self.sizes.row(step.t, next) * gates * hidden;
+        let (c, c_new) = (self.sizes.at(step.before, row), self.sizes.at(step.after, row));
+        let mut from = units.start;
+        while from < units.end {
+            let count = lanes::<S, F>().min(units.end - from);
             let mut blocks = [Lanes::splat(simd, F::zero()); 4];
             for (g, block) in blocks.iter_mut().take(gates).enumerate() {
-                *block = Lanes::load(simd, &activated[g * hidden..][from..to]);
+                *block =
+                    Lanes::load(simd, &self.activated[activated + g * hidden + from..][..count]);
             }
-            let load = |values: &[F]| Lanes::load(simd, &values[from..to]);
+            let cell = |at: usize| Lanes::load(simd, &self.cells[at + from..][..count]);
+            for g in 0..gates {
+                prefetch(&self.activated[next_activated + g * hidden + from..][..count]);
+            }
+            prefetch(&self.cells[self.sizes.at(step.before, next) + from..][..count]);
             let p = peephole_of(simd, self.peephole, from);
-            let (unit, before) = Unit::unpack(simd, self.gates, blocks).backward(
-                self.gates,
-                p,
-                (load(c), load(c_new)),
-                load(dh),
-                load(dc),
-            );
-            before.store(&mut dc[from..to]);
-            for (g, block) in unit.pack(self.gates).iter().take(gates).enumerate() {
-                block.store(&mut da[g * hidden..][from..to]);
+            // SAFETY: these units of this row are this call's own.
+            unsafe {
+                let dh = self.dh.slice(row * hidden + from, count);
+                let dc = self.dc.slice_mut(row * hidden + from, count);
+                let (unit, before) = Unit::unpack(simd, self.gates, blocks).backward(
+                    self.gates,
+                    p,
+                    (cell(c), cell(c_new)),
+                    Lanes::load(simd, dh),
+                    Lanes::load(simd, dc),
+                );
+                before.store(dc);
+                for (g, block) in unit.pack(self.gates).iter().take(gates).enumerate() {
+                    block.store(self.da.slice_mut(activated + g * hidden + from, count));
+                }
             }
-            from = to;
+            from += count;
         }
     }
 }

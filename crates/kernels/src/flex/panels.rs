@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use super::{
     Real,
     simd::Isa,
+    threads::LINE,
     tile::{Panel, WIDEST},
 };
 
@@ -142,7 +143,12 @@ impl<F: Real> Panels<F> {
 
     /// The columns, of each of its blocks, that panel `n` covers.
     pub(super) fn columns(&self, n: usize) -> Range<usize> {
-        n * self.units()..self.columns.min((n + 1) * self.units())
+        self.columns_of(n..n + 1)
+    }
+
+    /// The columns, of each of its blocks, that some panels cover.
+    pub(super) fn columns_of(&self, panels: Range<usize>) -> Range<usize> {
+        panels.start * self.units()..self.columns.min(panels.end * self.units())
     }
 
     /// Panel `n`.
@@ -240,11 +246,9 @@ pub(super) struct Aligned<F> {
 }
 
 impl<F: Real> Aligned<F> {
-    const LINE: usize = 64;
-
     pub(super) fn zeros(len: usize) -> Self {
-        let elements = vec![F::zero(); len + Self::LINE / size_of::<F>()];
-        let start = elements.as_ptr().align_offset(Self::LINE).min(elements.len() - len);
+        let elements = vec![F::zero(); len + LINE / size_of::<F>()];
+        let start = elements.as_ptr().align_offset(LINE).min(elements.len() - len);
         Self { elements, start, len }
     }
 

@@ -9,9 +9,9 @@ use pulp::{Simd, WithSimd};
 
 use super::{
     Real,
-    panels::{Aligned, Panels},
+    panels::Panels,
     simd::{Isa, Lanes, lanes},
-    threads::{self, Shared},
+    threads::{self, LINE, Shared},
     tile::{self, MOST_ROWS, Panel, Rows, WIDEST},
 };
 
@@ -36,9 +36,10 @@ pub(super) fn rows_times<F: Real>(
     const BLOCK: usize = 96;
     let (count, k) = (rows.starts.len(), w.rows());
     let work = count * k * w.count() * w.columns(0).len();
-    let row_blocks = count.div_ceil(BLOCK);
-    let enough = 4 * threads::parts(work);
-    let panel_blocks = (enough / row_blocks.max(1)).clamp(1, w.count().max(1));
+    // As many blocks for every thread, and enough of them that nobody waits long for the last.
+    let threads = threads::parts(work);
+    let row_blocks = count.div_ceil(BLOCK).next_multiple_of(threads).min(count);
+    let panel_blocks = (4 * threads / row_blocks.max(1)).clamp(1, w.count().max(1));
     threads::each(row_blocks * panel_blocks, work, |n| {
         let cut = |part: usize, of: usize, all: usize| part * all / of..(part + 1) * all / of;
         isa.run(RowsTimes {
@@ -150,7 +151,7 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) struct Target<'a, F> {
     /// `[M, N]`, its rows `stride` apart.
-    pub(super) elements: &'a mut [F],
+    pub(super) elements: Shared<F>,
     pub(super) stride: usize,
     /// `[N]`, for the sum of the right-hand side's rows.
     pub(super) sums: Option<&'a mut [F]>,
@@ -165,36 +166,25 @@ pub(super) fn outer<F: Real>(
     (b, n): (Starts<'_, F>, usize),
     target: Target<'_, F>,
 ) {
-    let Target { elements: to, stride: to_stride, mut sums, write } = target;
+    let Target { elements: to, stride: to_stride, sums, write } = target;
     assert_eq!(a.starts.len(), b.starts.len(), "every row has its counterpart");
     assert!(to_stride >= n && (m == 0 || to.len() >= (m - 1) * to_stride + n), "a product fits");
     assert!(sums.as_ref().is_none_or(|sums| sums.len() == n), "a sum for every column");
     // So many rows of a panel stay in the cache while all of `a` passes.
     const BLOCK: usize = 512;
     let count = a.starts.len();
-    if count == 0 {
-        if write == Write::Add {
-            return;
-        }
-        for row in to.chunks_mut(to_stride).take(m) {
-            row[..n].fill(F::zero());
-        }
-        if let Some(sums) = sums {
-            sums.fill(F::zero());
-        }
-        return;
-    }
     let wide = isa.lanes::<F>() * WIDEST;
     let panels = n.div_ceil(wide);
-    let to = Shared::new(to);
-    let sums = sums.as_mut().map(|sums| Shared::new(sums));
-    let mut columns = Aligned::zeros(m * BLOCK.min(count));
-    for first in (0..count).step_by(BLOCK) {
-        let block = first..count.min(first + BLOCK);
+    let sums = sums.map(Shared::new);
+    // Without rows there is one empty block: the sums of nothing are written.
+    let blocks = count.div_ceil(BLOCK).max(1);
+    let mut columns = Vec::with_capacity(m * count.div_ceil(blocks));
+    for part in 0..blocks {
+        let block = part * count / blocks..(part + 1) * count / blocks;
         let k = block.len();
         let work = k * m * n;
         // The columns of `a`, a tile's worth side by side.
-        let packed = Shared::new(columns.get_mut());
+        let packed = Shared::unwritten(&mut columns);
         let pieces = m.div_ceil(COLUMNS);
         threads::each(pieces.div_ceil(PIECES), work, |part| {
             for piece in part * PIECES..pieces.min((part + 1) * PIECES) {
@@ -202,17 +192,16 @@ pub(super) fn outer<F: Real>(
                 pack_columns(a, block.clone(), columns, k, packed);
             }
         });
-        let columns = columns.get();
         threads::each(panels, work, |panel| {
             isa.run(Outer {
-                columns,
+                columns: packed,
                 m,
                 b: Starts { starts: &b.starts[block.clone()], ..b },
                 chosen: panel * wide..n.min((panel + 1) * wide),
                 to,
                 to_stride,
                 sums,
-                write: if first > 0 { Write::Add } else { write },
+                write: if part > 0 { Write::Add } else { write },
             });
         });
     }
@@ -235,14 +224,25 @@ fn pack_columns<F: Real>(
 ) {
     // SAFETY: these columns are one task's own.
     let to = unsafe { packed.slice_mut(columns.start * k, columns.len() * k) };
-    for (to, start) in to.chunks_exact_mut(columns.len()).zip(&a.starts[block]) {
-        to.copy_from_slice(&a.elements[start + columns.start..start + columns.end]);
+    let starts = &a.starts[block];
+    let from = |start: &usize| &a.elements[start + columns.start..start + columns.end];
+    if columns.len() == COLUMNS {
+        // A number known here makes it a few moves instead of a call.
+        let (to, _) = to.as_chunks_mut::<COLUMNS>();
+        for (to, start) in to.iter_mut().zip(starts) {
+            *to = *from(start).first_chunk().expect("so many columns");
+        }
+    } else {
+        for (to, start) in to.chunks_exact_mut(columns.len()).zip(starts) {
+            to.copy_from_slice(from(start));
+        }
     }
 }
 
 /// One panel of columns of a sum of outer products.
 struct Outer<'a, F> {
-    columns: &'a [F],
+    /// As [`pack_columns`] leaves them.
+    columns: Shared<F>,
     m: usize,
     b: Starts<'a, F>,
     chosen: Range<usize>,
@@ -261,9 +261,13 @@ impl<F: Real> WithSimd for Outer<'_, F> {
         let register = lanes::<S, F>();
         let width = self.chosen.len().div_ceil(register);
         let k = self.b.starts.len();
-        let mut right = Aligned::zeros(k * width * register);
+        let size = k * width * register;
+        let mut memory = Vec::with_capacity(size + LINE / size_of::<F>());
+        let right = Shared::unwritten(&mut memory).aligned();
         let mut total = [Lanes::splat(simd, F::zero()); WIDEST];
-        for (to, start) in right.get_mut().chunks_exact_mut(width * register).zip(self.b.starts) {
+        for (row, start) in self.b.starts.iter().enumerate() {
+            // SAFETY: the memory is this call's own.
+            let to = unsafe { right.slice_mut(row * width * register, width * register) };
             let from = &self.b.elements[start + self.chosen.start..start + self.chosen.end];
             for w in 0..width {
                 let numbers = Lanes::load(simd, &from[w * register..]);
@@ -282,18 +286,23 @@ impl<F: Real> WithSimd for Outer<'_, F> {
                 total.store(to);
             }
         }
-        let panel = Panel::new(right.get(), width);
+        // SAFETY: all rows of the panel have just been written; the columns were before this began.
+        let (right, columns) = unsafe { (right.slice(0, size), self.columns.slice(0, self.m * k)) };
+        let panel = Panel::new(right, width);
         for first in (0..self.m).step_by(COLUMNS) {
             let last = self.m.min(first + COLUMNS);
             let count = last - first;
-            let mut starts = [0; MOST_ROWS];
-            for (n, start) in starts.iter_mut().enumerate() {
-                *start = first * k + n;
-            }
-            let left = Rows::new(self.columns, &starts[..count], k, count);
             let mut sums = tile::no_sums::<S, F>(simd);
-            // SAFETY: `left` was made with as many elements as there are rows of the panel.
-            unsafe { tile::multiply(simd, left, panel, &mut sums) };
+            // Without rows the sums are those of nothing.
+            if k > 0 {
+                let mut starts = [0; MOST_ROWS];
+                for (n, start) in starts.iter_mut().enumerate() {
+                    *start = first * k + n;
+                }
+                let left = Rows::new(columns, &starts[..count], k, count);
+                // SAFETY: `left` was made with as many elements as there are rows of the panel.
+                unsafe { tile::multiply(simd, left, panel, &mut sums) };
+            }
             for (n, sums) in sums.iter().take(count).enumerate() {
                 let at = (first + n) * self.to_stride + self.chosen.start;
                 // SAFETY: these columns are one task's own.

@@ -6,7 +6,7 @@ use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
 use super::{
     Elements, Real, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     simd::Isa,
     tensor,
     threads::Shared,
@@ -96,10 +96,17 @@ pub(super) fn weight_gradients<F: Real>(
 ) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
     let (input, width) = (x.shape()[2], grad.shape()[2]);
     let (x, grad) = (Steps::of(x, lengths), Steps::of(grad, lengths));
-    let mut dw = vec![F::zero(); input * width];
+    let mut dw = Vec::with_capacity(input * width);
     let mut db = vec![F::zero(); width];
     let (x, grad) = ((x.get(), input), (grad.get(), width));
-    let to = product::Target { elements: &mut dw, stride: width, sums: Some(&mut db), write: Write::Replace };
+    let to = Target {
+        elements: Shared::unwritten(&mut dw),
+        stride: width,
+        sums: Some(&mut db),
+        write: Write::Replace,
+    };
     product::outer(Isa::detected(), x, grad, to);
+    // The product writes all of it.
+    let dw = finished(dw, input * width);
     (tensor(dw, &[input, width]), tensor(db, &[width]))
 }

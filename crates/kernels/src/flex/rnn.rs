@@ -1,19 +1,21 @@
 //! Forward: `h' = φ(x_t + h · W_h)`. Backward: `da = dh' ⊙ φ'`, `dh = da · W_hᵀ`.
 
+use std::ops::Range;
+
 use burn::backend::{Flex, tensor::FloatTensor};
 use pulp::{Simd, WithSimd};
 
 use super::{
     Elements, Real, Sizes, finished,
     panels::{Order, Panels, Turn},
-    product::{self, Starts, Write},
+    product::{self, Starts, Target, Write},
     rows::{self, Share, Steps},
-    simd::{Isa, Lanes, lanes},
+    simd::{Isa, Lanes, lanes, prefetch},
     tensor,
     threads::Shared,
     tile,
 };
-use crate::{ops::Course, rnn::Activation};
+use crate::{Step, ops::Course, rnn::Activation};
 
 pub(super) fn forward<F: Real>(
     x: &FloatTensor<Flex>,
@@ -33,11 +35,13 @@ pub(super) fn forward<F: Real>(
         course,
         sizes,
         x: x.get(),
-        h0: h0.get(),
         w_h: &w_h,
         states: Shared::unwritten(&mut states),
     };
-    rows::each_share(course, steps * hidden * hidden, |share| isa.run(ForwardShare(&pass, share)));
+    pass.begin(h0.get());
+    rows::each_share(course, hidden * hidden, w_h.count(), |share, member| {
+        isa.run(ForwardShare(&pass, share, member));
+    });
     // Every row is in one share, and a share writes all states of its rows.
     let states = finished(states, (steps + 1) * sizes.state());
     tensor(states, &[steps + 1, batch, hidden])
@@ -48,56 +52,70 @@ struct Forward<'a, F> {
     course: &'a Course,
     sizes: Sizes,
     x: &'a [F],
-    h0: &'a [F],
     w_h: &'a Panels<F>,
     states: Shared<F>,
 }
 
-/// The forward pass of some rows.
-struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share);
+/// The forward pass of some rows, as one of the team.
+struct ForwardShare<'a, F>(&'a Forward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for ForwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        let first = pass.course.direction.first(steps);
-        for row in &share.rows {
-            // SAFETY: a share's rows are its own, here and below.
-            let h = unsafe { pass.states.slice_mut(pass.sizes.at(first, *row), hidden) };
-            h.copy_from_slice(&pass.h0[row * hidden..(row + 1) * hidden]);
-        }
-        for step in pass.course.direction.steps(steps) {
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        for (phase, part) in share.team.walk(member, steps) {
+            let step = pass.course.direction.step(phase, steps);
             let (running, resting) = share.at(step.t);
-            for n in 0..pass.w_h.count() {
+            let panels = share.team.cut(part, pass.w_h.count());
+            for n in panels.clone() {
                 pass.panel(simd, step, n, running);
             }
+            let units = pass.w_h.columns_of(panels);
             for row in resting {
-                let from = |n| pass.sizes.at(n, *row);
-                // SAFETY: the state before the step is written, the one after it is not yet.
-                unsafe {
-                    let h = pass.states.slice(from(step.before), hidden);
-                    pass.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
-                }
+                pass.rest(step, units.clone(), *row);
             }
         }
     }
 }
 
 impl<F: Real> Forward<'_, F> {
+    /// Writes the states before the first step.
+    #[expect(unsafe_code, reason = "memory that is shared between threads")]
+    fn begin(&self, h0: &[F]) {
+        let first = self.sizes.at(self.course.direction.first(self.sizes.steps), 0);
+        // SAFETY: nothing else runs yet.
+        unsafe { self.states.slice_mut(first, self.sizes.state()) }.copy_from_slice(h0);
+    }
+
+    /// Some units at a step that is padding: they go on as they are.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn rest(&self, step: Step, units: Range<usize>, row: usize) {
+        let from = |n| self.sizes.at(n, row) + units.start;
+        // SAFETY: the state before the step is written; these units after it are this call's own.
+        unsafe {
+            let h = self.states.slice(from(step.before), units.len());
+            self.states.slice_mut(from(step.after), units.len()).copy_from_slice(h);
+        }
+    }
+
     /// The units of one panel at one step, for the rows that run.
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
-    fn panel<S: Simd>(&self, simd: S, step: crate::Step, n: usize, running: &[usize]) {
+    fn panel<S: Simd>(&self, simd: S, step: Step, n: usize, running: &[usize]) {
         let (panel, units) = (self.w_h.get(n), self.w_h.columns(n));
         for piece in tile::pieces::<S>(running.len(), panel.width) {
             let rows = &running[piece];
+            for row in rows {
+                let x = self.sizes.row(step.t, *row) * self.sizes.hidden + units.start;
+                prefetch(&self.x[x..][..units.len()]);
+            }
             let mut sums = tile::no_sums::<S, F>(simd);
-            // SAFETY: the states before the step are written and are read by this share alone; each
-            // row has as many elements as the panel has rows.
+            // SAFETY: the states before the step are written and nobody writes them any more; each row
+            // has as many elements as the panel has rows.
             unsafe {
                 let h = rows::states(self.states, self.sizes, step.before, rows);
                 tile::multiply(simd, h, panel, &mut sums);
@@ -105,7 +123,7 @@ impl<F: Real> Forward<'_, F> {
             for (row, sums) in rows.iter().zip(&sums) {
                 let x = &self.x[self.sizes.row(step.t, *row) * self.sizes.hidden + units.start..];
                 let at = self.sizes.at(step.after, *row) + units.start;
-                // SAFETY: these units of this row are this share's own.
+                // SAFETY: these units of this row are this call's own.
                 let h = unsafe { self.states.slice_mut(at, units.len()) };
                 let x = x[..units.len()].chunks(lanes::<S, F>());
                 for (w, (h, x)) in h.chunks_mut(lanes::<S, F>()).zip(x).enumerate() {
@@ -146,18 +164,27 @@ pub(super) fn backward<F: Real>(
         da: Shared::unwritten(&mut da),
         dh: Shared::new(&mut dh),
     };
-    rows::each_share(course, steps * hidden * hidden, |share| isa.run(BackwardShare(&pass, share)));
+    rows::each_share(course, hidden * hidden, w_h_t.count(), |share, member| {
+        isa.run(BackwardShare(&pass, share, member));
+    });
     // Every row is in one share, and a share writes all steps of its rows.
     let da = finished(da, steps * sizes.state());
 
     let (h_starts, a_starts) = rows::starts_of_steps(course, hidden, hidden);
-    let mut dw = vec![F::zero(); hidden * hidden];
+    let mut dw = Vec::with_capacity(hidden * hidden);
     product::outer(
         isa,
         (Starts { elements: states.get(), starts: &h_starts }, hidden),
         (Starts { elements: &da, starts: &a_starts }, hidden),
-        product::Target { elements: &mut dw, stride: hidden, sums: None, write: Write::Replace },
+        Target {
+            elements: Shared::unwritten(&mut dw),
+            stride: hidden,
+            sums: None,
+            write: Write::Replace,
+        },
     );
+    // The product writes all of it.
+    let dw = finished(dw, hidden * hidden);
     (
         tensor(da, &[steps, batch, hidden]),
         tensor(dw, &[hidden, hidden]),
@@ -176,59 +203,88 @@ struct Backward<'a, F> {
     dh: Shared<F>,
 }
 
-/// The backward pass of some rows.
-struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share);
+/// The backward pass of some rows, as one of the team.
+struct BackwardShare<'a, F>(&'a Backward<'a, F>, &'a Share, usize);
 
 impl<F: Real> WithSimd for BackwardShare<'_, F> {
     type Output = ();
 
     #[inline(always)]
-    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(pass, share) = self;
-        let Sizes { steps, hidden, .. } = pass.sizes;
-        for step in pass.course.direction.steps(steps).rev() {
-            let (running, resting) = share.at(step.t);
-            for row in running {
-                let h = &pass.states[pass.sizes.at(step.after, *row)..][..hidden];
-                // SAFETY: a share's rows are its own, here and below.
-                let (da, dh) = unsafe {
-                    let da = pass.sizes.row(step.t, *row) * hidden;
-                    (pass.da.slice_mut(da, hidden), pass.dh.slice(row * hidden, hidden))
-                };
-                let register = lanes::<S, F>();
-                let known = h.chunks(register).zip(dh.chunks(register));
-                for (da, (h, dh)) in da.chunks_mut(register).zip(known) {
-                    let (h, dh) = (Lanes::load(simd, h), Lanes::load(simd, dh));
-                    let gradient = match pass.activation {
-                        Activation::Tanh => dh * h.through_tanh(),
-                        Activation::Relu => h.passes(dh),
-                        Activation::Identity => dh,
-                    };
-                    gradient.store(da);
+        let Self(pass, share, member) = self;
+        let steps = pass.sizes.steps;
+        let step = |phase: usize| pass.course.direction.step(steps - 1 - phase, steps);
+        // The product of a step needs the gradients of all units, so it waits for the next phase; those
+        // of a step need no more than the product for the same units.
+        for (phase, part) in share.team.walk(member, steps + 1) {
+            let panels = share.team.cut(part, pass.w_h_t.count());
+            if phase > 0 {
+                pass.product(simd, step(phase - 1), share, panels.clone());
+            }
+            if phase < steps {
+                let step = step(phase);
+                for row in share.at(step.t).0 {
+                    pass.pointwise(simd, step, *row, pass.w_h_t.columns_of(panels.clone()));
                 }
             }
-            // `dh = da · W_hᵀ` and what arrives from outside.
-            // SAFETY: these rows of `da` have just been written.
+        }
+    }
+}
+
+impl<F: Real> Backward<'_, F> {
+    /// `dh = da · W_hᵀ` and what arrives from outside, for the units of some panels.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn product<S: Simd>(&self, simd: S, step: Step, share: &Share, panels: Range<usize>) {
+        let hidden = self.sizes.hidden;
+        let (running, resting) = share.at(step.t);
+        let grad = |row: usize| &self.grad[self.sizes.at(step.before, row)..][..hidden];
+        let da = Steps { memory: self.da, width: hidden, sizes: self.sizes };
+        let soon = |row: usize, units: Range<usize>| prefetch(&grad(row)[units]);
+        // SAFETY: these rows of `da` were written in the phase before; these units of `dh` are this
+        // call's own.
+        unsafe {
+            let w = (self.w_h_t, panels.clone());
+            rows::times(simd, (da, step.t), running, w, 0..hidden, soon, |row, at, sum| {
+                let grad = &grad(row)[at..];
+                let dh = self.dh.slice_mut(row * hidden + at, lanes::<S, F>().min(grad.len()));
+                (sum + Lanes::load(simd, grad)).store(dh);
+            });
+        }
+        let units = self.w_h_t.columns_of(panels);
+        for row in resting {
+            // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
             unsafe {
-                let da = Steps { memory: pass.da, width: hidden, sizes: pass.sizes };
-                rows::times(simd, (da, step.t), running, pass.w_h_t, 0..hidden, |row, at, sum| {
-                    let grad = &pass.grad[pass.sizes.at(step.before, row)..][..hidden];
-                    let dh = pass.dh.slice_mut(row * hidden, hidden);
-                    (sum + Lanes::load(simd, &grad[at..])).store(&mut dh[at..]);
-                });
+                let da = self.sizes.row(step.t, *row) * hidden + units.start;
+                self.da.slice_mut(da, units.len()).fill(F::zero());
+                let dh = self.dh.slice_mut(row * hidden + units.start, units.len());
+                let grad = &grad(*row)[units.clone()];
+                dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
             }
-            for row in resting {
-                // SAFETY: as above; a step that is padding has no gradient and passes on what arrives.
-                unsafe {
-                    pass.da
-                        .slice_mut(pass.sizes.row(step.t, *row) * hidden, hidden)
-                        .fill(F::zero());
-                    let dh = pass.dh.slice_mut(row * hidden, hidden);
-                    let grad = &pass.grad[pass.sizes.at(step.before, *row)..][..hidden];
-                    dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
-                }
-            }
+        }
+    }
+
+    /// The gradients of some units in one row before their activation.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+    fn pointwise<S: Simd>(&self, simd: S, step: Step, row: usize, units: Range<usize>) {
+        let h = &self.states[self.sizes.at(step.after, row)..][units.clone()];
+        // SAFETY: these units of this row are this call's own.
+        let (da, dh) = unsafe {
+            let da = self.sizes.row(step.t, row) * self.sizes.hidden + units.start;
+            let dh = row * self.sizes.hidden + units.start;
+            (self.da.slice_mut(da, units.len()), self.dh.slice(dh, units.len()))
+        };
+        let register = lanes::<S, F>();
+        let known = h.chunks(register).zip(dh.chunks(register));
+        for (da, (h, dh)) in da.chunks_mut(register).zip(known) {
+            let (h, dh) = (Lanes::load(simd, h), Lanes::load(simd, dh));
+            let gradient = match self.activation {
+                Activation::Tanh => dh * h.through_tanh(),
+                Activation::Relu => h.passes(dh),
+                Activation::Identity => dh,
+            };
+            gradient.store(da);
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The sequences of a batch have nothing to do with each other, so each thread takes some of them
-//! through the whole sequence and waits for nobody. A row's numbers do not depend on who computes
-//! them.
+//! Who computes what of a recurrence. A team of threads takes sequences through all steps, each some of
+//! the units, and meets at every step: its weights stay in its cache, and it multiplies all rows by each
+//! of them. Where that would be too little for all threads, the sequences are dealt to several teams,
+//! which have nothing to do with each other. A row's numbers do not depend on who computes them.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use super::{
     Real, Sizes,
     panels::Panels,
     simd::{Lanes, lanes},
-    threads::{self, Shared},
+    threads::{self, Shared, Team},
     tile::{self, MOST_ROWS, Rows},
 };
 use crate::ops::Course;
@@ -18,11 +19,18 @@ use crate::ops::Course;
 /// Fewer rows than this would leave a thread waiting for the weights.
 const FEWEST_ROWS: usize = 4;
 
-/// Rows that one thread runs, the longest sequence first.
+/// Multiplications of a step, for each of a team, below which meeting costs more than it brings.
+const WORTH_A_MEETING: usize = 50_000;
+
+/// As many threads as often share a cache; more would wait for each other for too long.
+const MOST_MEMBERS: usize = 8;
+
+/// Rows that one thread runs, or a team, the longest sequence first.
 #[derive(Debug)]
 pub(super) struct Share {
-    pub(super) rows: Vec<usize>,
+    rows: Vec<usize>,
     lengths: Vec<usize>,
+    pub(super) team: Team,
 }
 
 impl Share {
@@ -33,31 +41,37 @@ impl Share {
     }
 }
 
-/// Deals the rows of a batch: as many to each of `count` shares, and as long ones.
-fn shares(course: &Course, count: usize) -> Vec<Share> {
+/// Deals the rows of a batch: as many to each of `count` shares, and as long ones. Each has a team of
+/// so many members.
+fn shares(course: &Course, count: usize, members: usize) -> Vec<Share> {
     let lengths = course.lengths.as_slice();
     let mut rows: Vec<usize> = (0..lengths.len()).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(lengths[*row]));
     let share = |n: usize| {
         let rows: Vec<usize> = rows.iter().copied().skip(n).step_by(count).collect();
         let lengths = rows.iter().map(|row| lengths[*row]).collect();
-        Share { rows, lengths }
+        Share { rows, lengths, team: Team::new(members) }
     };
     (0..count).map(share).collect()
 }
 
-/// Runs all rows of a batch, on several threads if it is worth it, where a row costs so many
-/// multiplications.
+/// Runs all rows of a batch, on several threads if it is worth it, where a step of a row costs so many
+/// multiplications and can be cut into so many `panels`. `run` gets a share and which member of its
+/// team it is to be.
 pub(super) fn each_share(
     course: &Course,
     multiplications: usize,
-    run: impl Fn(&Share) + Send + Sync,
+    panels: usize,
+    run: impl Fn(&Share, usize) + Send + Sync,
 ) {
     let batch = course.lengths.batch();
-    let work = batch * multiplications;
-    let count = threads::parts(work).min(batch / FEWEST_ROWS).max(1);
-    let shares = shares(course, count);
-    threads::each(count, work, |n| run(&shares[n]));
+    let work = batch * multiplications * course.lengths.steps();
+    let threads = threads::parts(work);
+    let meetings = batch * multiplications / WORTH_A_MEETING;
+    let members = threads.min(panels).min(meetings).clamp(1, MOST_MEMBERS);
+    let count = (threads / members).min(batch / FEWEST_ROWS).max(1);
+    let shares = shares(course, count, members);
+    threads::each(count * members, work, |n| run(&shares[n / members], n % members));
 }
 
 /// The states `n` of some rows, to be multiplied.
@@ -108,8 +122,9 @@ pub(super) struct Steps<F> {
     pub(super) sizes: Sizes,
 }
 
-/// Multiplies the first columns of step `t` of some rows by rows `k` of all panels of `w`, and hands
-/// each register of the results to `put` with its row and its first column.
+/// Multiplies the first columns of step `t` of some rows by rows `k` of some `panels` of `w`, and hands
+/// each register of the results to `put` with its row and its first column. What `put` will need is
+/// asked for with `soon`, by row and columns.
 ///
 /// # Safety
 ///
@@ -124,16 +139,18 @@ pub(super) unsafe fn times<S: Simd, F: Real>(
     simd: S,
     (left, t): (Steps<F>, usize),
     rows: &[usize],
-    w: &Panels<F>,
+    (w, panels): (&Panels<F>, Range<usize>),
     k: Range<usize>,
+    soon: impl Fn(usize, Range<usize>),
     put: impl Fn(usize, usize, Lanes<S, F>),
 ) {
     let Steps { memory, width, sizes } = left;
     assert!(k.len() <= width, "the columns of a step are as many as are multiplied");
-    for n in 0..w.count() {
+    for n in panels {
         let panel = w.get(n).rows::<S>(k.clone());
         for piece in tile::pieces::<S>(rows.len(), panel.width) {
             let rows = &rows[piece];
+            rows.iter().for_each(|row| soon(*row, w.columns(n)));
             let mut sums = tile::no_sums::<S, F>(simd);
             // SAFETY: the caller's promise.
             unsafe {
@@ -180,7 +197,7 @@ mod tests {
         let total: usize = lengths.iter().sum();
         let course = Course { lengths: Lengths::new(lengths, 12), direction: Direction::Forward };
         for count in 1..6 {
-            let shares = shares(&course, count);
+            let shares = shares(&course, count, 1);
             let mut all: Vec<usize> = shares.iter().flat_map(|share| share.rows.clone()).collect();
             all.sort_unstable();
             assert_eq!(all, (0..37).collect::<Vec<_>>());

@@ -89,6 +89,22 @@ pub(super) const fn lanes<S: Simd, F: Real>() -> usize {
     size_of::<F::Vector<S>>() / size_of::<F>()
 }
 
+/// Has numbers brought into the nearest cache while something else is computed.
+#[inline(always)]
+pub(super) fn prefetch<F>(soon: &[F]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in soon.chunks(64 / size_of::<F>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: only a hint, and the address is that of a number.
+        #[expect(unsafe_code, reason = "an instruction that pulp does not have")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = soon;
+}
+
 /// A register full of numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lanes<S: Simd, F: Real> {
