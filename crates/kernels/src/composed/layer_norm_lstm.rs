@@ -6,7 +6,24 @@ use super::{
     layer_norm::{normalise, through},
     value::{Padding, States, Value, weight_gradient},
 };
-use crate::ops::{Course, LayerNormLstmGradients, LayerNormLstmPassed, LayerNormLstmSaved};
+use crate::ops::Course;
+
+/// States and final cell, activated gates, cells, normalised products, scales.
+type Passed<B> =
+    (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// Activated gates, cells, normalised products, scales.
+type Saved<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+/// By the input, `w_h`, both norms, `h0` and `c0`.
+type Gradients<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
 
 /// `γ` and `β`, each `[1, K]`, of `[2, K]`.
 fn rows<B: Backend>(norm: Value<B>) -> [Value<B>; 2] {
@@ -21,7 +38,7 @@ pub(crate) fn forward<B: Backend>(
     (h0, c0): (FloatTensor<B>, FloatTensor<B>),
     epsilon: f64,
     course: &Course,
-) -> LayerNormLstmPassed<B> {
+) -> Passed<B> {
     let (x, w_h) = (Value::<B>(x), Value::<B>(w_h));
     let [gamma_h, beta_h] = rows(Value::<B>(norm_h));
     let [gamma_c, beta_c] = rows(Value::<B>(norm_c));
@@ -53,8 +70,8 @@ pub(crate) fn forward<B: Backend>(
     let last_cell = cells.get(direction.last(steps));
     let mut packed = hidden.into_rows();
     packed.push(last_cell);
-    let saved = (activated.stack().0, cells.stack().0, normalised.stack().0, scales.stack().0);
-    (Value::stack(packed).0, saved)
+    let states = Value::stack(packed).0;
+    (states, activated.stack().0, cells.stack().0, normalised.stack().0, scales.stack().0)
 }
 
 pub(crate) fn backward<B: Backend>(
@@ -62,9 +79,9 @@ pub(crate) fn backward<B: Backend>(
     w_h: FloatTensor<B>,
     (norm_h, norm_c): (FloatTensor<B>, FloatTensor<B>),
     states: FloatTensor<B>,
-    saved: LayerNormLstmSaved<B>,
+    saved: Saved<B>,
     course: &Course,
-) -> LayerNormLstmGradients<B> {
+) -> Gradients<B> {
     let (grad, states) = (Value::<B>(grad), Value::<B>(states));
     let (activated, cells, normalised, scales) = saved;
     let (activated, cells) = (Value::<B>(activated), Value::<B>(cells));
