@@ -33,12 +33,7 @@ pub struct Norm {
 /// # Panics
 ///
 /// If a shape is wrong or `lengths` is of another batch.
-pub fn layer_norm_sequence(
-    x: Tensor<3>,
-    norm: Norm,
-    epsilon: f64,
-    lengths: &Lengths,
-) -> Tensor<3> {
+pub fn layer_norm_sequence(x: Tensor<3>, norm: Norm, epsilon: f64, lengths: &Lengths) -> Tensor<3> {
     let [_, _, width] = x.dims();
     assert_shape!(x, [lengths.batch(), lengths.steps(), width]);
     assert_shape!(norm.gamma, [width]);

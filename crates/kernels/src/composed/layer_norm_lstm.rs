@@ -9,8 +9,7 @@ use super::{
 use crate::ops::Course;
 
 /// States and final cell, activated gates, cells, normalised products, scales.
-type Passed<B> =
-    (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+type Passed<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// Activated gates, cells, normalised products, scales.
 type Saved<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
@@ -60,10 +59,7 @@ pub(crate) fn forward<B: Backend>(
         let h_new = o.clone() * (shown.rows * gamma_c.clone() + beta_c.clone()).tanh();
         activated.set(step.t, Value::join(vec![i, f, g, o]).zero_at(&pad));
         normalised.set(step.t, product.rows.zero_at(&pad));
-        scales.set(
-            step.t,
-            Value::join(vec![product.scale, shown.mean, shown.scale]).zero_at(&pad),
-        );
+        scales.set(step.t, Value::join(vec![product.scale, shown.mean, shown.scale]).zero_at(&pad));
         hidden.set(step.after, h_new.unless(&pad, h));
         cells.set(step.after, c_new.unless(&pad, c));
     }
@@ -103,8 +99,7 @@ pub(crate) fn backward<B: Backend>(
         let c_hat = (cells.row(step.after) - mean_c) * scale_c.clone();
         let tanh_y = (c_hat.clone() * gamma_c.clone() + beta_c.clone()).tanh();
         let dy_t = dh.clone() * o.clone() * through_tanh(tanh_y.clone());
-        let dc_new =
-            dc.clone() + through(dy_t.clone(), gamma_c.clone(), c_hat.clone(), scale_c);
+        let dc_new = dc.clone() + through(dy_t.clone(), gamma_c.clone(), c_hat.clone(), scale_c);
         let d_o = dh.clone() * tanh_y * through_sigmoid(o);
         let d_i = dc_new.clone() * g.clone() * through_sigmoid(i.clone());
         let d_f = dc_new.clone() * cells.row(step.before) * through_sigmoid(f.clone());
