@@ -306,22 +306,21 @@ impl<F: Wide> Forward<'_, F> {
         let mut sum = Lanes::splat(simd, F::zero());
         for units in registers::<S, F>(hidden) {
             let count = units.len();
-            let gate = |block: usize| {
-                let of = block * hidden + units.start;
+            let mut blocks = [Lanes::splat(simd, F::zero()); 4];
+            for (n, block) in blocks.iter_mut().enumerate() {
+                let of = n * hidden + units.start;
                 prefetch(&next[of..][..count]);
                 let gamma = Lanes::load(simd, &self.norm_h.gamma[of..][..count]);
                 let beta = Lanes::load(simd, &self.norm_h.beta[of..][..count]);
+                let x = Lanes::load(simd, &x[of..][..count]);
                 // SAFETY: these units of this row are this call's own.
-                let normalised = unsafe {
-                    let product = self.products.slice_mut(at + of, count);
-                    let normalised = (Lanes::load(simd, product) - mean) * scale;
-                    normalised.store(product);
-                    normalised
-                };
-                normalised.times_plus(simd, gamma, beta + Lanes::load(simd, &x[of..][..count]))
-            };
-            let (i, f) = (gate(0).sigmoid(), gate(1).sigmoid());
-            let (g, o) = (gate(2).tanh(), gate(3).sigmoid());
+                let product = unsafe { self.products.slice_mut(at + of, count) };
+                let normalised = (Lanes::load(simd, product) - mean) * scale;
+                normalised.store(product);
+                *block = normalised.times_plus(simd, gamma, beta + x);
+            }
+            let [i, f, g, o] = blocks;
+            let (i, f, g, o) = (i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid());
             // SAFETY: as above; where the gates take the place of the products, those have been read.
             unsafe {
                 let c = Lanes::load(simd, self.cells.slice(before + units.start, count));
@@ -565,25 +564,29 @@ impl<F: Wide> Backward<'_, F> {
         let (mut sums, mut alongs) = ([zero; 4], [zero; 4]);
         for units in registers::<S, F>(hidden) {
             let count = units.len();
-            let cell = |at: usize| Lanes::load(simd, &self.cells[at + units.start..][..count]);
             prefetch(&self.cells[next_c + units.start..][..count]);
-            let normalised = (cell(c_new) - mean) * scale;
+            let c = Lanes::load(simd, &self.cells[c + units.start..][..count]);
+            let c_new = Lanes::load(simd, &self.cells[c_new + units.start..][..count]);
+            let normalised = (c_new - mean) * scale;
             // SAFETY: a row is one call's own.
             unsafe {
-                let of = |block: usize| at + block * hidden + units.start;
-                let gate = |block: usize| Lanes::load(simd, self.da.slice(of(block), count));
-                let (i, f, g, d_o) = (gate(0), gate(1), gate(2), gate(3));
+                let mut blocks = [zero; 4];
+                for (n, block) in blocks.iter_mut().enumerate() {
+                    let from = at + n * hidden + units.start;
+                    *block = Lanes::load(simd, self.da.slice(from, count));
+                }
+                let [i, f, g, d_o] = blocks;
                 let dy = Lanes::load(simd, self.dh.slice(row * hidden + units.start, count));
                 let dc = self.dc.slice_mut(row * hidden + units.start, count);
                 let d_cell = Lanes::load(simd, dc) + means.through(dy, normalised, scale);
                 (d_cell * f).store(dc);
                 let d_i = d_cell * g * i.through_sigmoid();
-                let d_f = d_cell * cell(c) * f.through_sigmoid();
+                let d_f = d_cell * c * f.through_sigmoid();
                 let d_g = d_cell * i * g.through_tanh();
                 for (block, d) in [d_i, d_f, d_g, d_o].into_iter().enumerate() {
-                    d.store(self.da.slice_mut(of(block), count));
-                    let normalised = Lanes::load(simd, self.du.slice(of(block), count));
                     let unit = block * hidden + units.start;
+                    d.store(self.da.slice_mut(at + unit, count));
+                    let normalised = Lanes::load(simd, self.du.slice(at + unit, count));
                     self.add(simd, [row, unit], count, d * normalised);
                     self.add(simd, [row, 4 * hidden + unit], count, d);
                     let d = d * Lanes::load(simd, &self.gamma_h[unit..][..count]);
@@ -647,8 +650,8 @@ impl<S: Simd, F: Wide> Means<S, F> {
     #[inline(always)]
     fn of(simd: S, sum: Lanes<S, F>, along: Lanes<S, F>, width: usize) -> Self {
         let share = F::one() / F::of_double(width as f64);
-        let mean = |sum: Lanes<S, F>| Lanes::splat(simd, sum.total() * share);
-        Self { mean: mean(sum), along: mean(along) }
+        let (sum, along) = (sum.total() * share, along.total() * share);
+        Self { mean: Lanes::splat(simd, sum), along: Lanes::splat(simd, along) }
     }
 
     /// The gradient before the norm.
