@@ -18,9 +18,15 @@ use burn::{
     nn::{LayerNorm, LayerNormConfig},
     prelude::*,
 };
-use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
+use recurrent_kernels::{
+    Direction, LayerNormLstmOperands, Lengths, Norm, layer_norm_lstm_sequence, layer_norm_sequence,
+    project_sequence, sigmoid, tanh,
+};
 
 use crate::{Cell, Gated, LstmState, Paths, init};
+
+/// `ε` of every norm.
+const EPSILON: f64 = 1e-5;
 
 /// Sizes and initial values of a [`LayerNormLstmCell`].
 #[derive(Config, Debug)]
@@ -43,7 +49,7 @@ pub struct LayerNormLstmCell {
     pub w_h: Param<Tensor<2>>,
     /// `b`, `[4H]`.
     pub b: Param<Tensor<1>>,
-    /// `γ_x`, `β_x`, each `[4H]`.
+    /// `γ_x`, `β_x`, each `[4H]`. As in every norm here, `ε` is `1e-5` whatever the module says.
     pub norm_x: LayerNorm,
     /// `γ_h`, `β_h`, each `[4H]`.
     pub norm_h: LayerNorm,
@@ -56,13 +62,14 @@ impl LayerNormLstmConfig {
     /// `γ` one, `β` zero.
     pub fn init(&self, device: &Device) -> LayerNormLstmCell {
         let (d, h) = (self.d_input, self.d_hidden);
+        let norm = |width| LayerNormConfig::new(width).with_epsilon(EPSILON).init(device);
         LayerNormLstmCell {
             w_x: init::packed(&init::xavier(), [d, h], 4, device),
             w_h: init::packed(&init::orthogonal(), [h, h], 4, device),
             b: init::packed_bias(&[0.0, self.forget_bias, 0.0, 0.0], h, device),
-            norm_x: LayerNormConfig::new(4 * h).init(device),
-            norm_h: LayerNormConfig::new(4 * h).init(device),
-            norm_c: LayerNormConfig::new(h).init(device),
+            norm_x: norm(4 * h),
+            norm_h: norm(4 * h),
+            norm_c: norm(h),
         }
     }
 }
@@ -84,8 +91,10 @@ impl Cell for LayerNormLstmCell {
     }
 
     fn project(&self, x: Tensor<3>, _start: &LstmState, lengths: &Lengths) -> Tensor<3> {
-        let normalised = self.norm_x.forward(project_sequence(x, self.w_x.val(), None, lengths));
-        normalised + self.b.val().unsqueeze::<3>()
+        let product = project_sequence(x, self.w_x.val(), None, lengths);
+        let Norm { gamma, beta } = rows_of(&self.norm_x);
+        let norm = Norm { gamma, beta: beta + self.b.val() };
+        layer_norm_sequence(product, norm, EPSILON, lengths)
     }
 
     fn advance<P: Paths>(&self, projected: Tensor<2>, state: LstmState, paths: &P) -> LstmState {
@@ -104,6 +113,31 @@ impl Cell for LayerNormLstmCell {
     fn output(&self, state: &LstmState) -> Tensor<2> {
         state.hidden.clone()
     }
+
+    fn sequence(
+        &self,
+        projected: Tensor<3>,
+        start: LstmState,
+        lengths: &Lengths,
+        direction: Direction,
+    ) -> (Tensor<3>, LstmState) {
+        let operands = LayerNormLstmOperands {
+            w_h: self.w_h.val(),
+            norm_h: rows_of(&self.norm_h),
+            norm_c: rows_of(&self.norm_c),
+            hidden: start.hidden,
+            cell: start.cell,
+        };
+        let sequence = layer_norm_lstm_sequence(projected, operands, EPSILON, lengths, direction);
+        (sequence.outputs, LstmState { hidden: sequence.hidden, cell: sequence.cell })
+    }
+}
+
+/// `γ` and `β` of a norm; `β` is zero if it has none.
+fn rows_of(norm: &LayerNorm) -> Norm {
+    let gamma = norm.gamma.val();
+    let beta = norm.beta.as_ref().map_or_else(|| gamma.zeros_like(), Param::val);
+    Norm { gamma, beta }
 }
 
 impl Gated for LayerNormLstmCell {}

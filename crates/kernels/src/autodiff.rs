@@ -127,6 +127,76 @@ impl<B: Backend + SequenceOps, C: CheckpointStrategy> SequenceOps for Autodiff<B
         }
     }
 
+    fn layer_norm_sequence(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
+        match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::layer_norm_sequence(
+                    x.clone(),
+                    gamma.clone(),
+                    beta,
+                    epsilon,
+                    lengths.clone(),
+                );
+                prep.finish(LayerNormSaved::<B> { x, gamma, epsilon, lengths }, y)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::layer_norm_sequence(x, gamma, beta, epsilon, lengths))
+            }
+        }
+    }
+
+    fn layer_norm_lstm_sequence(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        epsilon: f64,
+        course: Course,
+    ) -> FloatTensor<Self> {
+        let nodes = [&x, &w_h, &norm_h, &norm_c, &h0, &c0].map(|t| t.node());
+        let (x, h0, c0) = (x.into_primitive(), h0.into_primitive(), c0.into_primitive());
+        let [w_h, norm_h, norm_c] = [w_h, norm_h, norm_c].map(|t| t.into_primitive());
+        match LayerNormLstm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (states, activated, cells, normalised, scales) = B::layer_norm_lstm_forward(
+                    x,
+                    w_h.clone(),
+                    norm_h.clone(),
+                    norm_c.clone(),
+                    h0,
+                    c0,
+                    epsilon,
+                    course.clone(),
+                );
+                let saved = LayerNormLstmSaved::<B> {
+                    w_h,
+                    norm_h,
+                    norm_c,
+                    states: states.clone(),
+                    activated,
+                    cells,
+                    normalised,
+                    scales,
+                    course,
+                };
+                prep.finish(saved, states)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::layer_norm_lstm_sequence(
+                x, w_h, norm_h, norm_c, h0, c0, epsilon, course,
+            )),
+        }
+    }
+
     fn gru_sequence(
         x: FloatTensor<Self>,
         w_h: FloatTensor<Self>,
@@ -342,6 +412,75 @@ impl<B: Backend + SequenceOps> Backward<B, 5> for Lstm {
             saved.course,
         );
         for (parent, gradient) in ops.parents.into_iter().zip([dx, dw_h, dp, dh0, dc0]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LayerNormSaved<B: Backend> {
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    epsilon: f64,
+    lengths: Lengths,
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl<B: Backend + SequenceOps> Backward<B, 3> for LayerNorm {
+    type State = LayerNormSaved<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let LayerNormSaved { x, gamma, epsilon, lengths } = ops.state;
+        let (dx, d_gamma, d_beta) = B::layer_norm_backward(grad, x, gamma, epsilon, lengths);
+        for (parent, gradient) in ops.parents.into_iter().zip([dx, d_gamma, d_beta]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LayerNormLstmSaved<B: Backend> {
+    w_h: FloatTensor<B>,
+    norm_h: FloatTensor<B>,
+    norm_c: FloatTensor<B>,
+    states: FloatTensor<B>,
+    activated: FloatTensor<B>,
+    cells: FloatTensor<B>,
+    normalised: FloatTensor<B>,
+    scales: FloatTensor<B>,
+    course: Course,
+}
+
+#[derive(Debug)]
+struct LayerNormLstm;
+
+impl<B: Backend + SequenceOps> Backward<B, 6> for LayerNormLstm {
+    type State = LayerNormLstmSaved<B>;
+
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let saved = ops.state;
+        let (dx, dw_h, d_norm_h, d_norm_c, dh0, dc0) = B::layer_norm_lstm_backward(
+            grad,
+            saved.w_h,
+            saved.norm_h,
+            saved.norm_c,
+            saved.states,
+            saved.activated,
+            saved.cells,
+            saved.normalised,
+            saved.scales,
+            saved.course,
+        );
+        let gradients = [dx, dw_h, d_norm_h, d_norm_c, dh0, dc0];
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = parent {
                 grads.register::<B>(node.id, gradient);
             }

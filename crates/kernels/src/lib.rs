@@ -3,8 +3,9 @@
 //! A recurrence written in tensor operations costs some twenty small kernels a step, as many nodes
 //! in the autodiff graph, and a backward pass that is quadratic in the number of steps. Here one
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
-//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`gru_sequence`], and before them
-//! [`project_sequence`] for the input side. [`checkpointed_sequence`] keeps less for long sequences.
+//! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`layer_norm_lstm_sequence`],
+//! [`gru_sequence`], and before them [`project_sequence`] and [`layer_norm_sequence`] for the input
+//! side. [`checkpointed_sequence`] keeps less for long sequences.
 //!
 //! What stands around the recurrences and is slow when composed is here as well: [`linear`] layers,
 //! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
@@ -27,6 +28,8 @@ mod flex;
 mod gru;
 pub mod heap;
 mod layer_autodiff;
+mod layer_norm;
+mod layer_norm_lstm;
 pub mod layer_ops;
 mod lengths;
 mod lstm;
@@ -42,6 +45,8 @@ pub use additive_score::additive_score;
 pub use checkpointed::{CheckpointedOperands, Recurrence, checkpointed_sequence};
 pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entropy};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
+pub use layer_norm::{Norm, layer_norm_sequence};
+pub use layer_norm_lstm::{LayerNormLstmOperands, layer_norm_lstm_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
 pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};

@@ -35,8 +35,9 @@ pub struct Course {
 }
 
 /// Recurrences over whole sequences. Called through [`rnn_sequence`](crate::rnn_sequence),
-/// [`lstm_sequence`](crate::lstm_sequence) and [`gru_sequence`](crate::gru_sequence), which say
-/// what each operand means.
+/// [`lstm_sequence`](crate::lstm_sequence),
+/// [`layer_norm_lstm_sequence`](crate::layer_norm_lstm_sequence) and
+/// [`gru_sequence`](crate::gru_sequence), which say what each operand means.
 #[backend_extension(
     Flex,
     NdArray: cfg(feature = "ndarray"),
@@ -171,6 +172,96 @@ pub trait SequenceOps: Backend {
         )
     }
 
+    /// Every row brought to mean 0 and variance 1, then `γ` and `β`: `[T, B, K]`, zero at padded steps.
+    #[fusion(dtype = x, shape = spec::same(x))]
+    fn layer_norm_sequence(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        composed::layer_norm::forward::<Self>(x, gamma, beta, epsilon, &lengths)
+    }
+
+    /// Gradients of `(x, gamma, beta)`.
+    #[fusion(meta = spec::layer_norm_backward)]
+    fn layer_norm_backward(
+        grad: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        epsilon: f64,
+        lengths: Lengths,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::layer_norm::backward::<Self>(grad, x, gamma, epsilon, &lengths)
+    }
+
+    /// States `[T + 1, B, H]` and behind them the final cell: `[T + 2, B, H]`. `norm_h` is `γ_h` over
+    /// `β_h`, `[2, 4H]`, and `norm_c` is `[2, H]`.
+    #[fusion(dtype = x, shape = spec::states_and_cell(x, h0))]
+    fn layer_norm_lstm_sequence(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        epsilon: f64,
+        course: Course,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm_lstm_forward(x, w_h, norm_h, norm_c, h0, c0, epsilon, course).0
+    }
+
+    /// As [`layer_norm_lstm_sequence`](Self::layer_norm_lstm_sequence), with what the backward pass
+    /// needs, zero at padded steps: the activated gates `[T, B, 4H]`, the cells `[T + 1, B, H]`, the
+    /// recurrent product before `γ_h` and `β_h`, `[T, B, 4H]`, and `[T, B, 3]`: what that was multiplied
+    /// by, the mean of the cell, and what the cell was multiplied by.
+    #[fusion(meta = spec::layer_norm_lstm_forward)]
+    fn layer_norm_lstm_forward(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        epsilon: f64,
+        course: Course,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let norms = (norm_h, norm_c);
+        composed::layer_norm_lstm::forward::<Self>(x, w_h, norms, (h0, c0), epsilon, &course)
+    }
+
+    /// Gradients of `(x, w_h, norm_h, norm_c, h0, c0)`.
+    #[fusion(meta = spec::layer_norm_lstm_backward)]
+    fn layer_norm_lstm_backward(
+        grad: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        states: FloatTensor<Self>,
+        activated: FloatTensor<Self>,
+        cells: FloatTensor<Self>,
+        normalised: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        course: Course,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let (norms, saved) = ((norm_h, norm_c), (activated, cells, normalised, scales));
+        composed::layer_norm_lstm::backward::<Self>(grad, w_h, norms, states, saved, &course)
+    }
+
     /// States `[T + 1, B, H]`.
     #[fusion(dtype = x, shape = spec::states(x, h0))]
     fn gru_sequence(
@@ -247,6 +338,20 @@ mod spec {
         (spec([input, width].into()), spec([width].into()))
     }
 
+    pub(super) fn same(x: &Shape) -> Shape {
+        x.clone()
+    }
+
+    pub(super) fn layer_norm_backward(
+        _grad: &TensorSpec,
+        x: &TensorSpec,
+        gamma: &TensorSpec,
+        _epsilon: &f64,
+        _lengths: &Lengths,
+    ) -> (TensorSpec, TensorSpec, TensorSpec) {
+        (x.clone(), gamma.clone(), gamma.clone())
+    }
+
     pub(super) fn states(x: &Shape, h0: &Shape) -> Shape {
         [x[0] + 1, h0[0], h0[1]].into()
     }
@@ -303,6 +408,39 @@ mod spec {
     ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
         let (x, w_h, state) = gradients(w_h, states, course.lengths.steps());
         (x, w_h, peephole.clone(), state.clone(), state)
+    }
+
+    pub(super) fn layer_norm_lstm_forward(
+        x: &TensorSpec,
+        _w_h: &TensorSpec,
+        _norm_h: &TensorSpec,
+        _norm_c: &TensorSpec,
+        h0: &TensorSpec,
+        _c0: &TensorSpec,
+        _epsilon: &f64,
+        _course: &Course,
+    ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
+        let spec = |shape: Shape| TensorSpec::new(shape, x.dtype);
+        let packed = spec(states_and_cell(&x.shape, &h0.shape));
+        let cells = spec(states(&x.shape, &h0.shape));
+        let scales = spec([x.shape[0], x.shape[1], 3].into());
+        (packed, x.clone(), cells, x.clone(), scales)
+    }
+
+    pub(super) fn layer_norm_lstm_backward(
+        _grad: &TensorSpec,
+        w_h: &TensorSpec,
+        norm_h: &TensorSpec,
+        norm_c: &TensorSpec,
+        states: &TensorSpec,
+        _activated: &TensorSpec,
+        _cells: &TensorSpec,
+        _normalised: &TensorSpec,
+        _scales: &TensorSpec,
+        course: &Course,
+    ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
+        let (x, w_h, state) = gradients(w_h, states, course.lengths.steps());
+        (x, w_h, norm_h.clone(), norm_c.clone(), state.clone(), state)
     }
 
     pub(super) fn gru_forward(

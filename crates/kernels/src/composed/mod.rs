@@ -5,6 +5,8 @@ pub(crate) mod activations;
 pub(crate) mod additive_score;
 pub(crate) mod cross_entropy;
 pub(crate) mod gru;
+pub(crate) mod layer_norm;
+pub(crate) mod layer_norm_lstm;
 pub(crate) mod lstm;
 pub(crate) mod optimizer;
 pub(crate) mod project;

@@ -3,17 +3,8 @@
 
 use burn::backend::{Backend, tensor::FloatTensor};
 
-use super::value::{Padding, Value};
+use super::value::{Padding, Value, flat};
 use crate::Lengths;
-
-/// `[T, B, K]` as `[T · B, K]`, zero where it is padding.
-fn flat<B: Backend>(value: FloatTensor<B>, lengths: &Lengths) -> Value<B> {
-    let value = Value::<B>(value);
-    let [steps, batch, width] = value.dims();
-    let flat = value.reshape([steps * batch, width]);
-    let pad = Padding::of_all(lengths, &flat);
-    flat.zero_at(&pad)
-}
 
 pub(crate) fn forward<B: Backend>(
     x: FloatTensor<B>,

@@ -136,6 +136,19 @@ impl<B: Backend> Value<B> {
         Self(B::float_sum_dim(self.0, 0)).reshape([width])
     }
 
+    /// Mean over the last axis of `[N, K]`, as `[N, 1]`. Divided first, so that a sum of many does not
+    /// leave the range of a small dtype.
+    pub(super) fn mean_columns(&self) -> Self {
+        let [_, width] = self.dims();
+        let shares = B::float_mul_scalar(self.0.clone(), (1.0 / width as f64).into());
+        Self(B::float_sum_dim(shares, 1))
+    }
+
+    /// `1 / √(a + ε)`.
+    pub(super) fn inverse_root(self, epsilon: f64) -> Self {
+        Self(B::float_recip(B::float_sqrt(B::float_add_scalar(self.0, epsilon.into()))))
+    }
+
     /// `self`, but the rows of `kept` where `pad` says so. Selects, so a NaN in what is not taken
     /// does no harm.
     pub(super) fn unless(self, pad: &Padding<B>, kept: Self) -> Self {
@@ -186,6 +199,15 @@ impl<B: Backend> Padding<B> {
         let data = TensorData::new(padded, [rows, 1]);
         Self(Some(B::bool_from_data(data.convert_dtype(dtype.into()), &device)))
     }
+}
+
+/// `[T, B, K]` as `[T · B, K]`, zero where it is padding.
+pub(super) fn flat<B: Backend>(value: FloatTensor<B>, lengths: &Lengths) -> Value<B> {
+    let value = Value::<B>(value);
+    let [steps, batch, width] = value.dims();
+    let flat = value.reshape([steps * batch, width]);
+    let pad = Padding::of_all(lengths, &flat);
+    flat.zero_at(&pad)
 }
 
 /// The states of a recurrence while it runs, in time order whatever the direction.

@@ -12,7 +12,7 @@ use super::{
     rows::{self, Share, Steps},
     simd::{Isa, Lanes, lanes, prefetch},
     tensor,
-    threads::Shared,
+    threads::{self, Shared},
     tile,
 };
 use crate::{Step, lstm::Gates, ops::Course};
@@ -405,10 +405,10 @@ pub(super) fn backward<F: Real>(
     );
     // The product writes all of it.
     let dw = finished(dw, hidden * width);
-    let mut dp = vec![F::zero(); 3 * hidden];
-    if gates == Gates::Peephole {
-        peephole_gradients(&mut dp, &da, cells.get(), sizes, course);
-    }
+    let dp = match gates {
+        Gates::Peephole => peephole_gradients(isa, &da, cells.get(), sizes, course),
+        Gates::Original | Gates::Forget | Gates::Coupled => vec![F::zero(); 3 * hidden],
+    };
     (
         tensor(da, &[steps, batch, width]),
         tensor(dw, &[hidden, width]),
@@ -418,21 +418,70 @@ pub(super) fn backward<F: Real>(
     )
 }
 
-/// `dp_i = Σ di ⊙ c`, `dp_f = Σ df ⊙ c`, `dp_o = Σ do ⊙ c'`.
-fn peephole_gradients<F: Real>(dp: &mut [F], da: &[F], cells: &[F], sizes: Sizes, course: &Course) {
-    let hidden = sizes.hidden;
-    for step in course.direction.steps(sizes.steps) {
-        for (row, length) in course.lengths.as_slice().iter().enumerate() {
-            if step.t >= *length {
-                continue;
-            }
-            let da = &da[4 * hidden * sizes.row(step.t, row)..][..4 * hidden];
-            let c = &cells[sizes.at(step.before, row)..][..hidden];
-            let c_new = &cells[sizes.at(step.after, row)..][..hidden];
-            for (n, (block, c)) in [(0, c), (1, c), (3, c_new)].into_iter().enumerate() {
-                let dp = &mut dp[n * hidden..(n + 1) * hidden];
-                for ((dp, d), c) in dp.iter_mut().zip(&da[block * hidden..]).zip(c) {
-                    *dp = *dp + *d * *c;
+/// `dp_i = Σ di ⊙ c`, `dp_f = Σ df ⊙ c`, `dp_o = Σ do ⊙ c'`, `[3, H]`.
+fn peephole_gradients<F: Real>(
+    isa: Isa,
+    da: &[F],
+    cells: &[F],
+    sizes: Sizes,
+    course: &Course,
+) -> Vec<F> {
+    /// A term waits for memory about as long as so many multiplications take.
+    const TERM: usize = 16;
+    let Sizes { steps, batch, hidden } = sizes;
+    let mut dp = vec![F::zero(); 3 * hidden];
+    let to = Shared::new(&mut dp);
+    let work = 3 * steps * batch * hidden * TERM;
+    let registers = hidden.div_ceil(isa.lanes::<F>());
+    let parts = threads::parts(work).min(registers);
+    threads::each(parts, work, |part| {
+        let from = |part: usize| hidden.min(part * registers / parts * isa.lanes::<F>());
+        let units = from(part)..from(part + 1);
+        isa.run(PeepholeGradients { da, cells, sizes, course, units, to });
+    });
+    dp
+}
+
+/// The gradients of some units' peepholes, the terms in the order of the steps, then of the rows.
+struct PeepholeGradients<'a, F> {
+    da: &'a [F],
+    cells: &'a [F],
+    sizes: Sizes,
+    course: &'a Course,
+    units: Range<usize>,
+    to: Shared<F>,
+}
+
+impl<F: Real> WithSimd for PeepholeGradients<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "threads write parts of the same memory")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { da, cells, sizes, course, units, to } = self;
+        let (hidden, register) = (sizes.hidden, lanes::<S, F>());
+        // SAFETY: these units are one task's own.
+        let [dp_i, dp_f, dp_o] =
+            [0, 1, 2].map(|gate| unsafe { to.slice_mut(gate * hidden + units.start, units.len()) });
+        let load = |from: &[F]| Lanes::load(simd, from);
+        for step in course.direction.steps(sizes.steps) {
+            let running = course.lengths.as_slice().iter().enumerate();
+            for (row, _) in running.filter(|(_, length)| step.t < **length) {
+                let da = &da[4 * hidden * sizes.row(step.t, row) + units.start..];
+                let block = |n: usize| da[n * hidden..][..units.len()].chunks(register);
+                let cell =
+                    |n| cells[sizes.at(n, row) + units.start..][..units.len()].chunks(register);
+                let d = block(0).zip(block(1)).zip(block(3));
+                let cells = cell(step.before).zip(cell(step.after));
+                let sums = dp_i.chunks_mut(register).zip(dp_f.chunks_mut(register));
+                let sums = sums.zip(dp_o.chunks_mut(register));
+                for ((((d_i, d_f), d_o), (c, c_new)), ((dp_i, dp_f), dp_o)) in
+                    d.zip(cells).zip(sums)
+                {
+                    let (c, c_new) = (load(c), load(c_new));
+                    (load(dp_i) + load(d_i) * c).store(dp_i);
+                    (load(dp_f) + load(d_f) * c).store(dp_f);
+                    (load(dp_o) + load(d_o) * c_new).store(dp_o);
                 }
             }
         }

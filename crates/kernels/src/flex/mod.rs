@@ -11,6 +11,8 @@ mod activations;
 mod additive_score;
 mod cross_entropy;
 mod gru;
+mod layer_norm;
+mod layer_norm_lstm;
 mod layers;
 mod lstm;
 mod optimizer;
@@ -261,6 +263,132 @@ impl SequenceOps for Flex {
             (&grad, &w_h, &peephole, &states, &activated, &cells, gates, &course),
             composed::lstm::backward::<Self>(
                 grad, w_h, peephole, states, activated, cells, gates, &course
+            )
+        )
+    }
+
+    fn layer_norm_sequence(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        lengths: Lengths,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            x,
+            layer_norm::forward,
+            (&x, &gamma, &beta, epsilon, &lengths),
+            composed::layer_norm::forward::<Self>(x, gamma, beta, epsilon, &lengths)
+        )
+    }
+
+    fn layer_norm_backward(
+        grad: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        epsilon: f64,
+        lengths: Lengths,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        by_dtype!(
+            grad,
+            layer_norm::backward,
+            (&grad, x, &gamma, epsilon, &lengths),
+            composed::layer_norm::backward::<Self>(grad, x, gamma, epsilon, &lengths)
+        )
+    }
+
+    fn layer_norm_lstm_sequence(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        epsilon: f64,
+        course: Course,
+    ) -> FloatTensor<Self> {
+        by_dtype!(
+            x,
+            layer_norm_lstm::forward,
+            (&x, &w_h, (&norm_h, &norm_c), (&h0, &c0), epsilon, &course, Keep::Nothing),
+            return composed::layer_norm_lstm::forward::<Self>(
+                x,
+                w_h,
+                (norm_h, norm_c),
+                (h0, c0),
+                epsilon,
+                &course
+            )
+            .0
+        )
+        .states
+    }
+
+    fn layer_norm_lstm_forward(
+        x: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        h0: FloatTensor<Self>,
+        c0: FloatTensor<Self>,
+        epsilon: f64,
+        course: Course,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let passed = by_dtype!(
+            x,
+            layer_norm_lstm::forward,
+            (&x, &w_h, (&norm_h, &norm_c), (&h0, &c0), epsilon, &course, Keep::Activations),
+            return composed::layer_norm_lstm::forward::<Self>(
+                x,
+                w_h,
+                (norm_h, norm_c),
+                (h0, c0),
+                epsilon,
+                &course
+            )
+        );
+        let (activated, cells, normalised, scales) =
+            passed.saved.expect("gates, cells and norms were asked for");
+        (passed.states, activated, cells, normalised, scales)
+    }
+
+    fn layer_norm_lstm_backward(
+        grad: FloatTensor<Self>,
+        w_h: FloatTensor<Self>,
+        norm_h: FloatTensor<Self>,
+        norm_c: FloatTensor<Self>,
+        states: FloatTensor<Self>,
+        activated: FloatTensor<Self>,
+        cells: FloatTensor<Self>,
+        normalised: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        course: Course,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let saved = (activated, cells, normalised, scales);
+        by_dtype!(
+            grad,
+            layer_norm_lstm::backward,
+            (&grad, &w_h, (&norm_h, &norm_c), &states, saved, &course),
+            composed::layer_norm_lstm::backward::<Self>(
+                grad,
+                w_h,
+                (norm_h, norm_c),
+                states,
+                saved,
+                &course
             )
         )
     }

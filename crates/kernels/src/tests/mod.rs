@@ -5,6 +5,7 @@
 mod activations;
 mod additive_score;
 mod cross_entropy;
+mod layer_norm;
 mod optimizer;
 mod project;
 mod random_shapes;
@@ -12,8 +13,8 @@ mod reference;
 
 use crate::flex::{Isa, forced};
 use crate::{
-    Activation, Direction, Gates, GruOperands, Lengths, LstmOperands, Reset, Update, gru_sequence,
-    lstm_sequence, rnn_sequence,
+    Activation, Direction, Gates, GruOperands, LayerNormLstmOperands, Lengths, LstmOperands, Norm,
+    Reset, Update, gru_sequence, layer_norm_lstm_sequence, lstm_sequence, rnn_sequence,
 };
 use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{assert_close, random};
@@ -24,10 +25,15 @@ use rstest::rstest;
 enum Kind {
     Rnn(Activation),
     Lstm(Gates),
+    LayerNormLstm,
     Gru(Reset, Update),
 }
 
-const KINDS: [Kind; 11] = [
+/// `ε` of all normalisations: so large that rows of two numbers which are about the same have no
+/// gradients beyond what single precision can hold.
+const EPSILON: f64 = 1e-2;
+
+const KINDS: [Kind; 12] = [
     Kind::Rnn(Activation::Tanh),
     Kind::Rnn(Activation::Relu),
     Kind::Rnn(Activation::Identity),
@@ -35,6 +41,7 @@ const KINDS: [Kind; 11] = [
     Kind::Lstm(Gates::Forget),
     Kind::Lstm(Gates::Peephole),
     Kind::Lstm(Gates::Coupled),
+    Kind::LayerNormLstm,
     Kind::Gru(Reset::AfterProduct, Update::Keeps),
     Kind::Gru(Reset::AfterProduct, Update::Writes),
     Kind::Gru(Reset::BeforeProduct, Update::Keeps),
@@ -46,6 +53,7 @@ impl Kind {
         match self {
             Self::Rnn(_) => 1,
             Self::Lstm(gates) => gates.count(),
+            Self::LayerNormLstm => 4,
             Self::Gru(..) => 3,
         }
     }
@@ -60,6 +68,9 @@ struct Operands {
     b_h: Tensor<1>,
     hidden: Tensor<2>,
     cell: Tensor<2>,
+    /// `γ` over `β`.
+    norm_h: Tensor<2>,
+    norm_c: Tensor<2>,
 }
 
 /// What comes out. Kinds without a cell repeat the hidden state.
@@ -84,6 +95,21 @@ fn fused(kind: Kind, o: Operands, lengths: &Lengths, direction: Direction) -> Re
             let sequence = lstm_sequence(o.x, operands, gates, lengths, direction);
             Results { outputs: sequence.outputs, hidden: sequence.hidden, cell: sequence.cell }
         }
+        Kind::LayerNormLstm => {
+            let norm = |rows: Tensor<2>| Norm {
+                gamma: rows.clone().narrow(0, 0, 1).squeeze_dim(0),
+                beta: rows.narrow(0, 1, 1).squeeze_dim(0),
+            };
+            let operands = LayerNormLstmOperands {
+                w_h: o.w_h,
+                norm_h: norm(o.norm_h),
+                norm_c: norm(o.norm_c),
+                hidden: o.hidden,
+                cell: o.cell,
+            };
+            let sequence = layer_norm_lstm_sequence(o.x, operands, EPSILON, lengths, direction);
+            Results { outputs: sequence.outputs, hidden: sequence.hidden, cell: sequence.cell }
+        }
         Kind::Gru(reset, update) => {
             let operands = GruOperands { w_h: o.w_h, b_h: o.b_h, hidden: o.hidden };
             let (outputs, hidden) = gru_sequence(o.x, operands, reset, update, lengths, direction);
@@ -94,9 +120,9 @@ fn fused(kind: Kind, o: Operands, lengths: &Lengths, direction: Direction) -> Re
 
 /// Which operands are tracked, in the order of [`Operands`].
 #[derive(Clone, Copy)]
-struct Tracked([bool; 6]);
+struct Tracked([bool; 8]);
 
-const ALL: Tracked = Tracked([true; 6]);
+const ALL: Tracked = Tracked([true; 8]);
 
 /// How much each result counts in the loss.
 #[derive(Clone, Copy)]
@@ -147,6 +173,8 @@ impl Problem {
             b_h: random([n], 4, dtype, device),
             hidden: random([b, h], 5, dtype, device),
             cell: random([b, h], 6, dtype, device),
+            norm_h: random([2, 4 * h], 10, dtype, device),
+            norm_c: random([2, h], 11, dtype, device),
         }
     }
 
@@ -159,6 +187,8 @@ impl Problem {
             b_h: operands.b_h.set_require_grad(on[3]),
             hidden: operands.hidden.set_require_grad(on[4]),
             cell: operands.cell.set_require_grad(on[5]),
+            norm_h: operands.norm_h.set_require_grad(on[6]),
+            norm_c: operands.norm_c.set_require_grad(on[7]),
         };
         let results = run(self.kind, o.clone(), &self.lengths, self.direction);
         let (device, dtype) = (o.x.device(), o.x.dtype());
@@ -167,7 +197,7 @@ impl Problem {
             ("hidden", Some(numbers(results.hidden.clone()))),
             ("cell", Some(numbers(results.cell.clone()))),
         ];
-        if !device.is_autodiff() || on == [false; 6] {
+        if !device.is_autodiff() || on == [false; 8] {
             return record;
         }
         let mut terms: Vec<Tensor<1>> = Vec::new();
@@ -191,6 +221,8 @@ impl Problem {
         record.push(("grad b_h", o.b_h.grad(&grads).map(numbers)));
         record.push(("grad hidden", o.hidden.grad(&grads).map(numbers)));
         record.push(("grad cell", o.cell.grad(&grads).map(numbers)));
+        record.push(("grad norm_h", o.norm_h.grad(&grads).map(numbers)));
+        record.push(("grad norm_c", o.norm_c.grad(&grads).map(numbers)));
         record
     }
 
@@ -290,19 +322,21 @@ fn wgpu_in_f32() {
 #[rstest]
 #[case(Kind::Rnn(Activation::Tanh))]
 #[case(Kind::Lstm(Gates::Peephole))]
+#[case(Kind::LayerNormLstm)]
 #[case(Kind::Gru(Reset::AfterProduct, Update::Keeps))]
 #[case(Kind::Gru(Reset::BeforeProduct, Update::Keeps))]
 fn every_subset_of_tracked_operands(#[case] kind: Kind) {
     let device = Device::flex().autodiff();
     let problem = Problem::new(kind, &[3, 1], 3, 4);
-    for subset in 0..64_u32 {
+    for subset in 0..256_u32 {
         let tracked = Tracked(std::array::from_fn(|n| subset >> n & 1 == 1));
         let used = match kind {
             Kind::Rnn(_) => 0b01_0011,
             Kind::Lstm(_) => 0b11_0111,
+            Kind::LayerNormLstm => 0b1111_0011,
             Kind::Gru(..) => 0b01_1011,
         };
-        if subset & used == 0 {
+        if subset & used == 0 || subset & !used & 0b1100_0000 != 0 {
             continue;
         }
         let run =
@@ -319,7 +353,7 @@ fn nothing_tracked(#[values(false, true)] autodiff: bool) {
         let problem = Problem::new(kind, &[3, 1], 3, 4);
         let run = |run| {
             let operands = problem.operands(DType::F64, &device);
-            problem.run(run, operands, Tracked([false; 6]), EVERYTHING)
+            problem.run(run, operands, Tracked([false; 8]), EVERYTHING)
         };
         assert_records_close(&run(fused), &run(reference::step_by_step), 1e-10, &problem);
     }
@@ -365,12 +399,14 @@ fn strided_and_expanded_operands() {
             b_h: plain.b_h.clone(),
             hidden: plain.hidden.clone().narrow(0, 1, 1).expand([2, 5]),
             cell: plain.cell.clone().transpose().transpose(),
+            norm_h: plain.norm_h.clone().flip([0]).flip([0]),
+            norm_c: plain.norm_c.clone().transpose().mul_scalar(1.0).transpose(),
         };
         let packed = Operands {
             hidden: Tensor::cat(vec![plain.hidden.clone().narrow(0, 1, 1); 2], 0),
             ..plain
         };
-        let values = |operands| problem.run(fused, operands, Tracked([false; 6]), EVERYTHING);
+        let values = |operands| problem.run(fused, operands, Tracked([false; 8]), EVERYTHING);
         assert_records_close(&values(views), &values(packed), 0.0, &problem);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Values, and the gradients of `x`, `W_x` and `b`.
-fn run(
+pub(super) fn run(
     [x, w_x, b]: [Tensor<3>; 3],
     lengths: &Lengths,
     project: impl Fn(Tensor<3>, Tensor<2>, Tensor<1>, &Lengths) -> Tensor<3>,

@@ -6,7 +6,7 @@ use burn::{
     tensor::activation::{relu, sigmoid},
 };
 
-use super::{Kind, Operands, Results};
+use super::{EPSILON, Kind, Operands, Results};
 
 /// The hidden state and the cell (of those that have one).
 type State = (Tensor<2>, Tensor<2>);
@@ -32,6 +32,7 @@ pub(super) fn step_by_step(
         let (h, c) = match kind {
             Kind::Rnn(activation) => rnn(activation, &operands, x_t, &state),
             Kind::Lstm(gates) => lstm(gates, &operands, x_t, &state),
+            Kind::LayerNormLstm => layer_norm_lstm(&operands, x_t, &state),
             Kind::Gru(reset, update) => gru(reset, update, &operands, x_t, &state),
         };
         outputs[t] = h.clone().mask_fill(pad.clone(), 0.0);
@@ -39,7 +40,7 @@ pub(super) fn step_by_step(
     }
     let outputs = Tensor::stack(outputs, 1);
     let cell = match kind {
-        Kind::Lstm(_) => state.1,
+        Kind::Lstm(_) | Kind::LayerNormLstm => state.1,
         Kind::Rnn(_) | Kind::Gru(..) => state.0.clone(),
     };
     Results { outputs, hidden: state.0, cell }
@@ -86,6 +87,22 @@ fn lstm(gates: Gates, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
             (sigmoid(out) * c.clone().tanh(), c)
         }
     }
+}
+
+/// `γ ⊙ (a − mean) / √(var + ε) + β` over the last axis, where `var = mean(a²) − mean(a)²`; `norm` is
+/// `γ` over `β`.
+pub(super) fn layer_norm(a: Tensor<2>, norm: &Tensor<2>) -> Tensor<2> {
+    let mean = a.clone().mean_dim(1);
+    let variance = (a.clone() * a.clone()).mean_dim(1) - mean.clone() * mean.clone();
+    let row = |n: usize| norm.clone().slice(s![n..n + 1, ..]);
+    (a - mean) / (variance + EPSILON).sqrt() * row(0) + row(1)
+}
+
+fn layer_norm_lstm(o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
+    let a = x + layer_norm(h.clone().matmul(o.w_h.clone()), &o.norm_h);
+    let [i, f, g, out] = a.chunk(4, 1).try_into().unwrap();
+    let c = sigmoid(f) * c.clone() + sigmoid(i) * g.tanh();
+    (sigmoid(out) * layer_norm(c.clone(), &o.norm_c).tanh(), c)
 }
 
 fn gru(reset: Reset, update: Update, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
