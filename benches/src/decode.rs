@@ -74,7 +74,8 @@ impl Case for DecodeCase {
     fn ours(&self, device: &Device) -> Work {
         let (case, model) = (*self, self.model.draw(device));
         let [sources, _] = self.model.pairs();
-        Box::new(move || drop(case.decode(&model, &sources)))
+        // On a thread of the pool, as the command decodes.
+        Box::new(move || rayon::scope(|_| drop(case.decode(&model, &sources))))
     }
 
     /// The tokens, and the log-probability of each output.

@@ -82,7 +82,8 @@ impl StepByStep {
     fn start(model: Model, device: Device) -> Self {
         let (go, wait) = sync_channel(0);
         let (report, done) = sync_channel(0);
-        thread::spawn(move || train(model, &device, wait, report));
+        // On a thread of the pool, as the command trains.
+        thread::spawn(move || rayon::scope(|_| train(model, &device, wait, report)));
         Self { go, done }
     }
 

@@ -11,8 +11,8 @@
 //! Source: Bahdanau, Cho & Bengio (2015), Neural Machine Translation by Jointly Learning to Align
 //! and Translate, section 3 and appendix A.1.2; Luong, Pham & Manning (2015), section 3.1.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
-use recurrent_kernels::tanh;
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{additive_score, linear};
 
 use crate::{Memory, Score};
 
@@ -82,13 +82,7 @@ impl Score for AdditiveAttention {
     }
 
     fn score(&self, queries: Tensor<3>, memory: &Memory) -> Tensor<3> {
-        compare(linear(queries, self.w_q.val(), None), &memory.keys, self.v.val())
+        let queries = linear(queries, self.w_q.val(), None);
+        additive_score(queries, memory.keys.clone(), self.v.val())
     }
-}
-
-/// `v · tanh(q_t + k_j)` for every pair: `q` of `[B, T, A]` and `k` of `[B, S, A]` to `[B, T, S]`.
-pub(crate) fn compare(q: Tensor<3>, k: &Tensor<3>, v: Tensor<1>) -> Tensor<3> {
-    let sum = q.unsqueeze_dim::<4>(2) + k.clone().unsqueeze_dim::<4>(1);
-    // As a product, so that neither the terms of its sums nor their gradients are written out.
-    linear(tanh(sum), v.unsqueeze_dim(1), None).squeeze_dim(3)
 }

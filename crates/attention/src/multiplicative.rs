@@ -12,7 +12,8 @@
 //! Source: Luong, Pham & Manning (2015), Effective Approaches to Attention-based Neural Machine
 //! Translation, section 3.1; `scaled` is the `scaled_luong` of TensorFlow's NMT.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::linear;
 
 use crate::{Memory, Score};
 

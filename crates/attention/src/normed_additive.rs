@@ -10,9 +10,10 @@
 //! Source: the `normed_bahdanau` of TensorFlow's NMT, after Salimans & Kingma (2016), Weight
 //! Normalization; the attention of GNMT (Wu et al. 2016) as its public implementations have it.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{additive_score, linear};
 
-use crate::{AdditiveAttentionConfig, Memory, Score, additive::compare};
+use crate::{AdditiveAttentionConfig, Memory, Score};
 
 /// Sizes and initial values of a [`NormedAdditiveAttention`].
 #[derive(Config, Debug)]
@@ -69,6 +70,6 @@ impl Score for NormedAdditiveAttention {
         let v = self.v.val();
         let norm = v.clone().powi_scalar(2).sum().sqrt();
         let v = v * (self.g.val() / norm);
-        compare(linear(queries, self.w_q.val(), None), &memory.keys, v)
+        additive_score(linear(queries, self.w_q.val(), None), memory.keys.clone(), v)
     }
 }

@@ -46,12 +46,6 @@ impl Decoding<'_> {
         &self,
         sources: &[(u64, Vec<u32>)],
     ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
-        // On a thread of the pool that shares out the work of a step: called from outside of it, every
-        // operation would wait until a thread of it wakes up.
-        rayon::scope(|_| self.in_batches(sources))
-    }
-
-    fn in_batches(&self, sources: &[(u64, Vec<u32>)]) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
         let mut found = vec![Vec::new(); sources.len()];
         for rows in batches(sources) {
             let batch: Vec<&[u32]> = rows.iter().map(|row| sources[*row].1.as_slice()).collect();

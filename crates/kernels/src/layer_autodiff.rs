@@ -35,6 +35,20 @@ impl<B: Backend + LayerOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
         }
     }
 
+    fn additive_score(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
+        let scores = B::additive_score(q.clone(), k.clone(), v.clone());
+        match AdditiveScore.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([q, k, v], scores),
+            OpsKind::UnTracked(prep) => prep.finish(scores),
+        }
+    }
+
     fn tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let node = x.node();
         let y = <B as LayerOps>::tanh(x.into_primitive());
@@ -66,6 +80,25 @@ impl<B: Backend + LayerOps> Backward<B, 3> for CrossEntropy {
         let [dx, dw_o, db_o] = ops.state;
         let (dx, dw_o, db_o) = B::cross_entropy_backward(grad, dx, dw_o, db_o);
         for (parent, gradient) in ops.parents.into_iter().zip([dx, dw_o, db_o]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AdditiveScore;
+
+impl<B: Backend + LayerOps> Backward<B, 3> for AdditiveScore {
+    /// Its operands.
+    type State = [FloatTensor<B>; 3];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [q, k, v] = ops.state;
+        let (dq, dk, dv) = B::additive_score_backward(grad, q, k, v);
+        for (parent, gradient) in ops.parents.into_iter().zip([dq, dk, dv]) {
             if let Some(node) = parent {
                 grads.register::<B>(node.id, gradient);
             }

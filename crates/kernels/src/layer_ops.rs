@@ -12,7 +12,7 @@ use crate::{
 use burn::backend::fusion::custom::TensorSpec;
 
 /// Layers and activations. Called through [`cross_entropy`](crate::cross_entropy),
-/// [`tanh`](crate::tanh) and [`sigmoid`](crate::sigmoid), which say what each operand means.
+/// [`additive_score`](crate::additive_score), [`tanh`](crate::tanh) and [`sigmoid`](crate::sigmoid), which say what each operand means.
 /// `*_gradients` and `*_backward` never run on an autodiff backend.
 #[backend_extension(
     Flex,
@@ -59,6 +59,27 @@ pub trait LayerOps: Backend {
         composed::cross_entropy::backward::<Self>(grad, dx, dw_o, db_o)
     }
 
+    /// Scores `[B, T, S]` of queries `q`, `[B, T, A]`, and keys `k`, `[B, S, A]`.
+    #[fusion(dtype = q, shape = spec::scores(q, k))]
+    fn additive_score(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::additive_score::forward::<Self>(q, k, v)
+    }
+
+    /// The gradients of `(q, k, v)`.
+    #[fusion(meta = spec::additive_score_backward)]
+    fn additive_score_backward(
+        grad: FloatTensor<Self>,
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::additive_score::backward::<Self>(grad, q, k, v)
+    }
+
     /// The hyperbolic tangent.
     #[fusion(dtype = x, shape = x)]
     fn tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -100,6 +121,19 @@ mod spec {
 
     pub(super) fn sums(_x: &Shape) -> Shape {
         [2].into()
+    }
+
+    pub(super) fn scores(q: &Shape, k: &Shape) -> Shape {
+        [q[0], q[1], k[1]].into()
+    }
+
+    pub(super) fn additive_score_backward(
+        _grad: &TensorSpec,
+        q: &TensorSpec,
+        k: &TensorSpec,
+        v: &TensorSpec,
+    ) -> (TensorSpec, TensorSpec, TensorSpec) {
+        (q.clone(), k.clone(), v.clone())
     }
 
     pub(super) fn cross_entropy_gradients(

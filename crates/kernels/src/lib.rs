@@ -5,20 +5,21 @@
 //! operation takes the whole sequence, keeps what its hand-written backward pass needs, and enters
 //! the graph as one node: [`rnn_sequence`], [`lstm_sequence`], [`layer_norm_lstm_sequence`],
 //! [`gru_sequence`], and before them [`project_sequence`] and [`layer_norm_sequence`] for the input
-//! side.
+//! side. [`checkpointed_sequence`] keeps less for long sequences.
 //!
-//! What stands around the recurrences and is slow when composed is here as well: [`cross_entropy`]
-//! of an output layer, [`tanh`] and [`sigmoid`], and the steps of optimizers, [`adam_step`] and its
-//! like.
+//! What stands around the recurrences and is slow when composed is here as well: [`linear`] layers,
+//! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
+//! the steps of optimizers, [`adam_step`] and its like.
 //!
 //! Each runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
-//! [`optimizer_ops::OptimizerOps`] have defaults
-//! composed of Burn's operations, and `flex` a path of its own. Which backend computes is decided by the device of the tensors.
+//! [`optimizer_ops::OptimizerOps`] have defaults composed of Burn's operations, and `flex` has a path
+//! of its own. Which backend computes is decided by the device of the tensors.
 //!
 //! *Invariant:* numbers in, numbers out. No parameter, no model, no randomness. This is the only
 //! crate that names Burn's internals.
 
 mod activations;
+mod additive_score;
 mod autodiff;
 mod checkpointed;
 mod composed;
@@ -40,6 +41,7 @@ mod rnn;
 mod sequence;
 
 pub use activations::{sigmoid, tanh};
+pub use additive_score::additive_score;
 pub use checkpointed::{CheckpointedOperands, Recurrence, checkpointed_sequence};
 pub use cross_entropy::{Losses, OutputWeights, Targets, Vocabulary, cross_entropy};
 pub use gru::{GruOperands, Reset, Update, gru_sequence};
@@ -48,7 +50,7 @@ pub use layer_norm_lstm::{LayerNormLstmOperands, layer_norm_lstm_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
 pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};
-pub use project::project_sequence;
+pub use project::{linear, project_sequence};
 pub use rnn::{Activation, rnn_sequence};
 
 #[cfg(test)]

@@ -44,3 +44,28 @@ pub fn project_sequence(
     ));
     projected.swap_dims(0, 1)
 }
+
+/// `y = x · W + b` of every row, `x` of `[…, I]` and `y` of `[…, G]`: [`project_sequence`] for what has
+/// no padding. On the CPU weights are laid out once for as long as they live, so that a few rows at a
+/// time, as in decoding, cost no more than they should.
+///
+/// # Shapes
+///
+/// - `x`: `[…, I]`; `w`: `[I, G]`; `b`: `[G]`
+/// - result: `[…, G]`
+///
+/// Gradients are of first order only.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) -> Tensor<D> {
+    let [input, width] = w.dims();
+    let mut dims = x.dims();
+    let features = dims.last_mut().expect("a tensor with features has an axis for them");
+    assert_eq!(*features, input, "rows have as many features as the weights have rows");
+    *features = width;
+    let rows = dims.iter().take(D - 1).product();
+    let x = x.reshape([rows, 1, input]);
+    project_sequence(x, w, b, &Lengths::full(rows, 1)).reshape(dims)
+}

@@ -9,9 +9,9 @@
 //!
 //! Decoder layer `l` starts from encoder layer `l`; those above the encoder's top from its top.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
 use recurrent_cells::{Cell, State};
-use recurrent_kernels::tanh;
+use recurrent_kernels::{linear, tanh};
 use serde::{Deserialize, Serialize};
 
 /// Which bridge.

@@ -7,8 +7,8 @@
 //!
 //! Source of tying: Press & Wolf (2017), Using the Output Embedding to Improve Language Models.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
-use recurrent_kernels::{Losses, OutputWeights, Targets, cross_entropy};
+use burn::{module::Param, nn::Initializer, prelude::*};
+use recurrent_kernels::{Losses, OutputWeights, Targets, cross_entropy, linear};
 
 use crate::Embedding;
 

@@ -2,6 +2,7 @@
 //! readable form of what the hand-written paths compute.
 
 pub(crate) mod activations;
+pub(crate) mod additive_score;
 pub(crate) mod cross_entropy;
 pub(crate) mod gru;
 pub(crate) mod layer_norm;

@@ -73,33 +73,12 @@ pub(super) fn sum_of<S: Simd, F: Wide>(
 }
 
 impl<S: Simd, F: Wide> Lanes<S, F> {
-    /// The sum of all numbers, by halves.
-    #[inline(always)]
-    pub(super) fn total(self) -> F {
-        let mut register = [self.register];
-        let numbers: &mut [F] = bytemuck::cast_slice_mut(&mut register);
-        let mut half = lanes::<S, F>() / 2;
-        while half > 0 {
-            for n in 0..half {
-                numbers[n] = numbers[n] + numbers[n + half];
-            }
-            half /= 2;
-        }
-        numbers[0]
-    }
-
     /// The first `count` numbers, then zeros.
     #[inline(always)]
     fn first(self, simd: S, count: usize) -> Self {
         let mut register = [self.register];
         bytemuck::cast_slice_mut::<_, F>(&mut register)[count..].fill(F::zero());
         Self::new(simd, register[0])
-    }
-
-    /// `self · b + c`, rounded once where the processor can.
-    #[inline(always)]
-    pub(super) fn times_plus(self, simd: S, b: Self, c: Self) -> Self {
-        Self::new(simd, F::product_sum(simd, self.register, b.register, c.register))
     }
 }
 
@@ -188,7 +167,7 @@ impl<F: Wide> WithSimd for ForwardBlock<'_, F> {
             for ((x, y), (gamma, beta)) in columns {
                 let normalised = (Lanes::load(simd, x) - mean) * scale;
                 let beta = Lanes::load(simd, beta);
-                normalised.times_plus(simd, Lanes::load(simd, gamma), beta).store(y);
+                normalised.times_plus(Lanes::load(simd, gamma), beta).store(y);
             }
         }
     }
@@ -274,11 +253,11 @@ fn backward_row<S: Simd, F: Wide>(
     for (((x, grad), gamma), (d_gamma, d_beta)) in columns.zip(sums) {
         let normalised = (Lanes::load(simd, x) - mean) * scale;
         let grad = Lanes::load(simd, grad);
-        grad.times_plus(simd, normalised, Lanes::load(simd, d_gamma)).store(d_gamma);
+        grad.times_plus(normalised, Lanes::load(simd, d_gamma)).store(d_gamma);
         (grad + Lanes::load(simd, d_beta)).store(d_beta);
         let grad = grad * Lanes::load(simd, gamma);
         sum = sum + grad;
-        along = grad.times_plus(simd, normalised, along);
+        along = grad.times_plus(normalised, along);
     }
     let (sum, along) = (sum.total() * share, along.total() * share);
     let (sum, along) = (Lanes::splat(simd, sum), Lanes::splat(simd, along));

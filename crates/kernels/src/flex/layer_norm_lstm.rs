@@ -269,7 +269,7 @@ impl<F: Wide> Forward<'_, F> {
             let normalised = (Lanes::load(simd, &cell[units.clone()]) - mean) * scale;
             let gamma = Lanes::load(simd, &self.norm_c.gamma[units.clone()]);
             let beta = Lanes::load(simd, &self.norm_c.beta[units.clone()]);
-            let shown = normalised.times_plus(simd, gamma, beta).tanh();
+            let shown = normalised.times_plus(gamma, beta).tanh();
             // SAFETY: the gates have just been written; these units of this row are this call's own.
             unsafe {
                 let o = self.activated.slice(at + 3 * hidden + units.start, units.len());
@@ -317,7 +317,7 @@ impl<F: Wide> Forward<'_, F> {
                 let product = unsafe { self.products.slice_mut(at + of, count) };
                 let normalised = (Lanes::load(simd, product) - mean) * scale;
                 normalised.store(product);
-                *block = normalised.times_plus(simd, gamma, beta + x);
+                *block = normalised.times_plus(gamma, beta + x);
             }
             let [i, f, g, o] = blocks;
             let (i, f, g, o) = (i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid());
@@ -526,7 +526,7 @@ impl<F: Wide> Backward<'_, F> {
             let gamma = Lanes::load(simd, &self.norm_c.gamma[units.clone()]);
             let beta = Lanes::load(simd, &self.norm_c.beta[units.clone()]);
             let normalised = (Lanes::load(simd, &cell[units.clone()]) - mean) * scale;
-            let tanh = normalised.times_plus(simd, gamma, beta).tanh();
+            let tanh = normalised.times_plus(gamma, beta).tanh();
             // SAFETY: a row is one call's own.
             unsafe {
                 let gate = self.da.slice_mut(at + units.start, units.len());
@@ -539,7 +539,7 @@ impl<F: Wide> Backward<'_, F> {
                 let dy = dy * gamma;
                 dy.store(dh);
                 sum = sum + dy;
-                along = dy.times_plus(simd, normalised, along);
+                along = dy.times_plus(normalised, along);
             }
         }
         Means::of(simd, sum, along, hidden)
@@ -591,7 +591,7 @@ impl<F: Wide> Backward<'_, F> {
                     self.add(simd, [row, 4 * hidden + unit], count, d);
                     let d = d * Lanes::load(simd, &self.gamma_h[unit..][..count]);
                     sums[block] = sums[block] + d;
-                    alongs[block] = d.times_plus(simd, normalised, alongs[block]);
+                    alongs[block] = d.times_plus(normalised, alongs[block]);
                 }
             }
         }

@@ -5,7 +5,7 @@ use burn::{
     tensor::DType,
 };
 
-use super::{activations, cross_entropy};
+use super::{activations, additive_score, cross_entropy};
 use crate::{
     composed,
     cross_entropy::{Targets, Vocabulary},
@@ -51,6 +51,31 @@ impl LayerOps for Flex {
             DType::F32 => cross_entropy::backward::<f32>(&grad, [dx, dw_o, db_o]),
             DType::F64 => cross_entropy::backward::<f64>(&grad, [dx, dw_o, db_o]),
             _ => composed::cross_entropy::backward::<Self>(grad, dx, dw_o, db_o),
+        }
+    }
+
+    fn additive_score(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        match q.dtype() {
+            DType::F32 => additive_score::forward::<f32>(&q, &k, &v),
+            DType::F64 => additive_score::forward::<f64>(&q, &k, &v),
+            _ => composed::additive_score::forward::<Self>(q, k, v),
+        }
+    }
+
+    fn additive_score_backward(
+        grad: FloatTensor<Self>,
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        match q.dtype() {
+            DType::F32 => additive_score::backward::<f32>(&grad, &q, &k, &v),
+            DType::F64 => additive_score::backward::<f64>(&grad, &q, &k, &v),
+            _ => composed::additive_score::backward::<Self>(grad, q, k, v),
         }
     }
 

@@ -8,6 +8,7 @@
 //! is found out at run time ([`simd`]).
 
 mod activations;
+mod additive_score;
 mod cross_entropy;
 mod gru;
 mod layer_norm;

@@ -29,6 +29,8 @@ pub(super) trait Real: num_traits::Float + Element + Pod {
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
+    /// The sum of all numbers of a register.
+    fn total<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
     /// `1 / (1 + e^-a)`.
     fn sigmoid<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     /// The hyperbolic tangent.
@@ -42,7 +44,7 @@ pub(super) trait Real: num_traits::Float + Element + Pod {
 /// What is the same for both types but for the names of `pulp`'s functions.
 macro_rules! arithmetic {
     ($vector:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $mul_add:ident, $less:ident, $select:ident) => {
+     $mul_add:ident, $total:ident, $less:ident, $select:ident) => {
         type Vector<S: Simd> = S::$vector;
 
         #[inline(always)]
@@ -85,6 +87,11 @@ macro_rules! arithmetic {
             simd.$mul_add(a, b, c)
         }
 
+        #[inline(always)]
+        fn total<S: Simd>(simd: S, a: S::$vector) -> Self {
+            simd.$total(a)
+        }
+
         // Not a maximum, which would hide what is not a number.
         #[inline(always)]
         fn relu<S: Simd>(simd: S, a: S::$vector) -> S::$vector {
@@ -110,6 +117,7 @@ impl Real for f64 {
         sub_f64s,
         mul_f64s,
         mul_add_e_f64s,
+        reduce_sum_f64s,
         less_than_f64s,
         select_f64s
     );
@@ -141,6 +149,7 @@ impl Real for f32 {
         sub_f32s,
         mul_f32s,
         mul_add_e_f32s,
+        reduce_sum_f32s,
         less_than_f32s,
         select_f32s
     );

@@ -145,6 +145,19 @@ impl<S: Simd, F: Real> Lanes<S, F> {
         }
     }
 
+    /// `self · factor + more`.
+    #[inline(always)]
+    pub(super) fn times_plus(self, factor: Self, more: Self) -> Self {
+        let (a, b, c) = (self.register, factor.register, more.register);
+        Self::new(self.simd, F::product_sum(self.simd, a, b, c))
+    }
+
+    /// The sum of all numbers.
+    #[inline(always)]
+    pub(super) fn total(self) -> F {
+        F::total(self.simd, self.register)
+    }
+
     /// `1 / (1 + e^-a)`.
     #[inline(always)]
     pub(super) fn sigmoid(self) -> Self {

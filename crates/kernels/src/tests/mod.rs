@@ -3,6 +3,7 @@
 //! backend this build contains.
 
 mod activations;
+mod additive_score;
 mod cross_entropy;
 mod layer_norm;
 mod optimizer;

@@ -6,7 +6,7 @@ use recurrent_testkit::{assert_close, random};
 use crate::{
     Lengths,
     flex::{Isa, forced},
-    project_sequence,
+    linear, project_sequence,
 };
 
 /// Values, and the gradients of `x`, `W_x` and `b`.
@@ -90,6 +90,34 @@ fn on_wgpu() {
 }
 
 /// So deep that a product takes the depth in pieces, and so wide that it is split over threads.
+/// A layer without time is a sequence without padding, whatever the rank.
+#[test]
+fn linear_layers_are_products() {
+    let device = Device::flex().autodiff();
+    let lengths = Lengths::full(3, 4);
+    let operands = || [[3, 4, 5], [1, 5, 7], [1, 1, 7]].map(|s| random(s, 3, DType::F64, &device));
+    let layer = |x: Tensor<3>, w: Tensor<2>, b: Tensor<1>, _: &Lengths| linear(x, w, Some(b));
+    let flat = |x: Tensor<3>, w: Tensor<2>, b: Tensor<1>, _: &Lengths| {
+        linear(x.reshape([12, 5]), w, Some(b)).reshape([3, 4, 7])
+    };
+    let transposed = |x: Tensor<3>, w: Tensor<2>, b: Tensor<1>, _: &Lengths| {
+        linear(x.swap_dims(0, 1), w, Some(b)).swap_dims(0, 1)
+    };
+    let expected = run(operands(), &lengths, reference);
+    for actual in [
+        run(operands(), &lengths, layer),
+        run(operands(), &lengths, flat),
+        run(operands(), &lengths, transposed),
+    ] {
+        for (actual, expected) in actual.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((actual - expected).abs() < 1e-12, "{actual} for {expected}");
+        }
+    }
+    let x = random([2, 5], 4, DType::F32, &Device::flex());
+    let w = random([5, 3], 5, DType::F32, &Device::flex());
+    assert_close(&linear(x.clone(), w.clone(), None), x.matmul(w).into_data(), 1e-6);
+}
+
 #[test]
 fn deep_and_wide_products() {
     let lengths = Lengths::full(20, 2);

@@ -6,8 +6,9 @@
 //!
 //! The first term of all steps is one product, where the cell allows it.
 
-use burn::{prelude::*, tensor::module::linear};
+use burn::prelude::*;
 use recurrent_cells::{Cell, Lengths, Stack, Stream};
+use recurrent_kernels::linear;
 
 use crate::steps::steps;
 

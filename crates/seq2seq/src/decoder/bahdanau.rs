@@ -13,9 +13,10 @@
 //! Source: Bahdanau, Cho & Bengio (2015), Neural Machine Translation by Jointly Learning to Align
 //! and Translate, section 3.1 and appendix A.2.2.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
 use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Stack, Stream};
+use recurrent_kernels::linear;
 use serde::{Deserialize, Serialize};
 
 use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};

@@ -11,10 +11,10 @@
 //! Source: Luong, Pham & Manning (2015), Effective Approaches to Attention-based Neural Machine
 //! Translation, section 3, and 3.3 on input feeding.
 
-use burn::{module::Param, nn::Initializer, prelude::*, tensor::module::linear};
+use burn::{module::Param, nn::Initializer, prelude::*};
 use recurrent_attention::{Attention, attend};
 use recurrent_cells::{Cell, Layer, Lengths, Stack, Stream};
-use recurrent_kernels::tanh;
+use recurrent_kernels::{linear, tanh};
 use serde::{Deserialize, Serialize};
 
 use super::{Decoded, DecoderState, Source, Stepped, ahead::Ahead};
