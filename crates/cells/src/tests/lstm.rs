@@ -243,6 +243,22 @@ fn ls_9_layer_norm_ignores_the_scale_of_weights() {
     assert_close(&run(&scaled, &x, cell.initial_state(2)).0, expected.into_data(), 2e-3);
 }
 
+/// Ba et al. 2016, section 5.1: what is added to all columns of a weight matrix goes into the mean, and
+/// is gone.
+#[test]
+fn layer_norm_ignores_what_all_columns_share() {
+    let cell = drawn(LayerNormLstmConfig::new(3, 4).init(&Device::flex()), DType::F64);
+    let column = |rows, seed| random::<2>([rows, 1], seed, DType::F64, &Device::flex());
+    let shifted = LayerNormLstmCell {
+        w_x: param(cell.w_x.val() + column(3, 1)),
+        w_h: param(cell.w_h.val() + column(4, 2)),
+        ..cell.clone()
+    };
+    let x = inputs(2, 5, &Device::flex());
+    let expected = run(&cell, &x, cell.initial_state(2)).0;
+    assert_close(&run(&shifted, &x, cell.initial_state(2)).0, expected.into_data(), 1e-10);
+}
+
 /// LS-10: what is shown stays inside (−1, 1).
 #[test]
 fn ls_10_the_output_is_bounded() {

@@ -1,14 +1,19 @@
 //! Layer normalisation of a sequence against mean and variance in tensor operations, in double
 //! precision.
 
-use burn::{prelude::*, tensor::DType};
+use burn::{
+    backend::{Flex, tensor::FloatTensor},
+    prelude::*,
+    tensor::DType,
+};
 use recurrent_testkit::random;
 
 use super::{EPSILON, project::run, reference};
 use crate::{
-    Lengths, Norm,
+    Direction, Lengths, Norm,
     flex::{Isa, forced},
     layer_norm_sequence,
+    ops::{Course, SequenceOps},
 };
 
 /// `γ` comes as `[1, K]`.
@@ -129,4 +134,64 @@ fn a_norm_of_the_wrong_width_is_refused() {
     let device = Device::flex();
     let norm = Norm { gamma: Tensor::ones([3], &device), beta: Tensor::zeros([4], &device) };
     layer_norm_sequence(Tensor::zeros([1, 2, 4], &device), norm, EPSILON, &Lengths::full(1, 2));
+}
+
+fn drawn<const D: usize>(shape: [usize; D], seed: u64) -> FloatTensor<Flex> {
+    FloatTensor::<Flex>::from_data(random(shape, seed, DType::F64, &Device::flex()).into_data())
+}
+
+fn numbers(tensor: &FloatTensor<Flex>) -> Vec<f64> {
+    tensor.as_slice().unwrap().to_vec()
+}
+
+/// A backward pass takes the memory of what was kept for it, but not if somebody else has it too.
+#[test]
+fn what_others_hold_is_not_overwritten() {
+    let lengths = Lengths::new([3, 1], 3);
+    let (grad, x, gamma) = (drawn([3, 2, 5], 1), drawn([3, 2, 5], 2), drawn([5], 3));
+    let before = numbers(&x);
+    let run =
+        |x| Flex::layer_norm_backward(grad.clone(), x, gamma.clone(), EPSILON, lengths.clone());
+    let held = run(x.clone());
+    assert_eq!(numbers(&x), before);
+    let taken = run(x);
+    for (held, taken) in [(held.0, taken.0), (held.1, taken.1), (held.2, taken.2)] {
+        assert_eq!(numbers(&held), numbers(&taken));
+    }
+}
+
+/// The same of the recurrence.
+#[test]
+fn what_others_hold_of_a_recurrence_is_not_overwritten() {
+    let course = Course { lengths: Lengths::new([3, 1], 3), direction: Direction::Backward };
+    let (w_h, norm_h, norm_c) = (drawn([5, 20], 2), drawn([2, 20], 3), drawn([2, 5], 4));
+    let (states, activated, cells, normalised, scales) = Flex::layer_norm_lstm_forward(
+        drawn([3, 2, 20], 1),
+        w_h.clone(),
+        norm_h.clone(),
+        norm_c.clone(),
+        drawn([2, 5], 5),
+        drawn([2, 5], 6),
+        EPSILON,
+        course.clone(),
+    );
+    let before = [numbers(&activated), numbers(&normalised)];
+    let run = |activated, normalised| {
+        let (da, dw, d_norm_h, d_norm_c, dh, dc) = Flex::layer_norm_lstm_backward(
+            drawn([5, 2, 5], 7),
+            w_h.clone(),
+            norm_h.clone(),
+            norm_c.clone(),
+            states.clone(),
+            activated,
+            cells.clone(),
+            normalised,
+            scales.clone(),
+            course.clone(),
+        );
+        [da, dw, d_norm_h, d_norm_c, dh, dc].map(|gradient| numbers(&gradient))
+    };
+    let held = run(activated.clone(), normalised.clone());
+    assert_eq!([numbers(&activated), numbers(&normalised)], before);
+    assert_eq!(run(activated, normalised), held);
 }
