@@ -22,7 +22,8 @@ const FEWEST_ROWS: usize = 4;
 /// Multiplications of a step, for each of a team, below which meeting costs more than it brings.
 const WORTH_A_MEETING: usize = 50_000;
 
-/// As many threads as often share a cache; more would wait for each other for too long.
+/// As many threads as often share a cache: more would wait longer for each other. A guess, measured
+/// with two threads only.
 const MOST_MEMBERS: usize = 8;
 
 /// Rows that one thread runs, or a team, the longest sequence first.
