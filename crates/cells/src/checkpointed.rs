@@ -2,7 +2,7 @@
 //!
 //! Training keeps the gates of every step for the backward pass, five to six times what the states
 //! take. A cell in here keeps the states alone and computes the gates of a few steps at a time once
-//! more: one forward pass more, about a third of the time. Results and gradients are the cell's own.
+//! more: one forward pass more. Results and gradients are the cell's own.
 //!
 //! Source: Gruslys et al. (2016), Memory-Efficient Backpropagation Through Time; Chen et al. (2016),
 //! Training Deep Nets with Sublinear Memory Cost.

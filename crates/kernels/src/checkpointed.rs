@@ -46,8 +46,8 @@ pub struct CheckpointedOperands {
 /// states alone, and the backward pass runs each chunk once more to have the rest.
 ///
 /// What is kept besides input and states falls from `T` steps' gates (five to six times the states) to
-/// `every` steps', for one more forward pass. Results and gradients are those
-/// of [`project_sequence`](crate::project_sequence) and the recurrence.
+/// `every` steps', for one more forward pass. Results and gradients are those of
+/// [`project_sequence`](crate::project_sequence) and the recurrence.
 ///
 /// # Shapes
 ///
