@@ -17,12 +17,11 @@ use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::Bytes,
 };
-use rayon::prelude::*;
 
 use super::{
     Real,
     simd::Isa,
-    threads::LINE,
+    threads::{self, LINE, Shared},
     tile::{Panel, WIDEST},
 };
 
@@ -102,28 +101,19 @@ impl<F: Real> Panels<F> {
             Order::LastBlock { of } => (w.columns / of * (of - 1), w.columns / of, 1),
         };
         let width = if blocks == 1 { WIDEST } else { blocks };
-        let registers = columns.div_ceil(lanes) * blocks;
-        let mut panels = Self {
-            elements: Aligned::zeros(registers * lanes * w.rows),
-            rows: w.rows,
-            columns,
-            lanes,
-            width,
-            blocks,
-        };
+        let len = columns.div_ceil(lanes) * blocks * lanes * w.rows;
         let size = width * lanes * w.rows;
-        if size > 0 {
-            let fill = |(n, panel): (usize, &mut [F])| {
-                fill_panel(panel, n, from, w, columns, blocks, lanes)
-            };
-            let elements = panels.elements.get_mut();
-            if elements.len() < 1 << 16 {
-                elements.chunks_mut(size).enumerate().for_each(fill);
-            } else {
-                elements.par_chunks_mut(size).enumerate().for_each(fill);
-            }
-        }
-        panels
+        let panels = len.div_ceil(size.max(1));
+        let elements = Aligned::written(len, |to| {
+            threads::each(panels, len * AN_ELEMENT, |n| {
+                let range = n * size..len.min((n + 1) * size);
+                // SAFETY: every panel is one task's own.
+                #[expect(unsafe_code, reason = "threads write parts of the same memory")]
+                let panel = unsafe { to.slice_mut(range.start, range.len()) };
+                fill_panel(panel, n, from, w, columns, blocks, lanes);
+            });
+        });
+        Self { elements, rows: w.rows, columns, lanes, width, blocks }
     }
 
     /// `K`.
@@ -159,7 +149,10 @@ impl<F: Real> Panels<F> {
     }
 }
 
-/// Copies what belongs into panel `n`; beyond the last column it stays zero.
+/// What laying out an element costs, in multiplications.
+const AN_ELEMENT: usize = 128;
+
+/// Writes panel `n`: what belongs into it, and beyond the last column zeros.
 fn fill_panel<F: Real>(
     panel: &mut [F],
     n: usize,
@@ -169,26 +162,35 @@ fn fill_panel<F: Real>(
     blocks: usize,
     lanes: usize,
 ) {
-    // Rows that are read together, so that what lies in one line of the cache is used while it is there.
+    // Rows that are written together, so that what lies in one line of the cache is used while it is
+    // there.
     const TOGETHER: usize = 16;
     let row = panel.len() / w.rows;
-    let registers = row / lanes;
     let wide = if blocks == 1 { WIDEST } else { 1 };
-    for first in (0..w.rows).step_by(TOGETHER) {
-        let last = w.rows.min(first + TOGETHER);
-        for register in 0..registers {
+    for (part, panel) in panel.chunks_mut(TOGETHER * row).enumerate() {
+        let first = part * TOGETHER;
+        let rows = panel.len() / row;
+        for register in 0..row / lanes {
             let (block, part) = if blocks == 1 { (0, register) } else { (register, 0) };
             let unit = (n * wide + part) * lanes;
             let count = lanes.min(columns.saturating_sub(unit));
-            let at = (from + block * columns + unit) * w.column_stride;
-            for k in first..last {
-                let to = &mut panel[k * row + register * lanes..][..count];
-                let source = at + k * w.row_stride;
-                if w.column_stride == 1 {
-                    to.copy_from_slice(&w.elements[source..source + count]);
-                } else {
-                    let column = w.elements[source..].iter().step_by(w.column_stride);
-                    to.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+            let at = (from + block * columns + unit) * w.column_stride + first * w.row_stride;
+            if count < lanes {
+                let registers = panel.chunks_exact_mut(row);
+                registers.for_each(|row| row[register * lanes..][count..lanes].fill(F::zero()));
+            }
+            if w.column_stride == 1 {
+                for (k, row) in panel.chunks_exact_mut(row).enumerate() {
+                    let from = &w.elements[at + k * w.row_stride..][..count];
+                    row[register * lanes..][..count].copy_from_slice(from);
+                }
+                continue;
+            }
+            for n in 0..count {
+                let column = &w.elements[at + n * w.column_stride..];
+                let column = column[..(rows - 1) * w.row_stride + 1].chunks(w.row_stride);
+                for (row, from) in panel.chunks_exact_mut(row).zip(column) {
+                    row[register * lanes + n] = from[0];
                 }
             }
         }
@@ -239,24 +241,25 @@ fn made() -> std::sync::MutexGuard<'static, Vec<Made>> {
 
 /// Memory that starts at a line of the cache, so that no register is read across two.
 #[derive(Debug)]
-pub(super) struct Aligned<F> {
-    elements: Vec<F>,
-    start: usize,
+struct Aligned<F> {
+    elements: Shared<F>,
     len: usize,
+    /// Owns them.
+    _memory: Vec<F>,
 }
 
 impl<F: Real> Aligned<F> {
-    pub(super) fn zeros(len: usize) -> Self {
-        let elements = vec![F::zero(); len + LINE / size_of::<F>()];
-        let start = elements.as_ptr().align_offset(LINE).min(elements.len() - len);
-        Self { elements, start, len }
+    /// So many elements, all of which `write` writes.
+    fn written(len: usize, write: impl FnOnce(Shared<F>)) -> Self {
+        let mut memory = Vec::with_capacity(len + LINE / size_of::<F>());
+        let elements = Shared::unwritten(&mut memory).aligned();
+        write(elements);
+        Self { elements, len, _memory: memory }
     }
 
-    pub(super) fn get(&self) -> &[F] {
-        &self.elements[self.start..self.start + self.len]
-    }
-
-    pub(super) fn get_mut(&mut self) -> &mut [F] {
-        &mut self.elements[self.start..self.start + self.len]
+    #[expect(unsafe_code, reason = "the innermost loop checks no bounds")]
+    fn get(&self) -> &[F] {
+        // SAFETY: they are written and nothing writes them any more; the memory lives as long as this.
+        unsafe { self.elements.slice(0, self.len) }
     }
 }
