@@ -138,20 +138,17 @@ impl<F: Real> Forward<'_, F> {
     /// Writes the states before the first step.
     #[expect(unsafe_code, reason = "memory that is shared between threads")]
     fn begin(&self, h0: &[F]) {
-        let first = self.sizes.at(self.course.direction.first(self.sizes.steps), 0);
         // SAFETY: nothing else runs yet.
-        unsafe { self.states.slice_mut(first, self.sizes.state()) }.copy_from_slice(h0);
+        unsafe { rows::start(self.states, self.sizes, self.course, h0) };
     }
 
     /// Some units at a step that is padding: they go on as they are.
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn rest(&self, step: Step, units: Range<usize>, row: usize) {
-        let from = |n| self.sizes.at(n, row) + units.start;
         // SAFETY: the state before the step is written; these units after it are this call's own.
         unsafe {
-            let h = self.states.slice(from(step.before), units.len());
-            self.states.slice_mut(from(step.after), units.len()).copy_from_slice(h);
+            rows::carry(self.states, self.sizes, step, units.clone(), row);
             for block in 0..4 {
                 let at = self.at(step.t, row) + block * self.sizes.hidden + units.start;
                 self.activated.slice_mut(at, units.len()).fill(F::zero());
@@ -470,9 +467,7 @@ impl<F: Real> Backward<'_, F> {
                     self.dx.slice_mut(at, units.len()).fill(F::zero());
                 }
                 self.d_product_n.slice_mut(own + units.start, units.len()).fill(F::zero());
-                let dh = self.dh.slice_mut(row * hidden + units.start, units.len());
-                let grad = &grad(*row)[units.clone()];
-                dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+                rows::pass_on(self.dh, self.sizes, units.clone(), *row, grad(*row));
             }
         }
     }

@@ -184,7 +184,7 @@ impl<F: Wide> Forward<'_, F> {
         let (first, state) = (self.course.direction.first(self.sizes.steps), self.sizes.state());
         // SAFETY: nothing else runs yet.
         unsafe {
-            self.states.slice_mut(self.sizes.at(first, 0), state).copy_from_slice(h0);
+            rows::start(self.states, self.sizes, self.course, h0);
             self.cells.slice_mut(self.cell(first, 0), state).copy_from_slice(c0);
         }
     }
@@ -207,14 +207,11 @@ impl<F: Wide> Forward<'_, F> {
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn rest(&self, step: Step, row: usize) {
         let hidden = self.sizes.hidden;
-        let from = |n| self.sizes.at(n, row);
         // SAFETY: the state before the step is written; the row after it is this call's own.
         unsafe {
-            let h = self.states.slice(from(step.before), hidden);
-            self.states.slice_mut(from(step.after), hidden).copy_from_slice(h);
+            rows::carry(self.states, self.sizes, step, 0..hidden, row);
             if self.keep == Keep::Activations {
-                let c = self.cells.slice(from(step.before), hidden);
-                self.cells.slice_mut(from(step.after), hidden).copy_from_slice(c);
+                rows::carry(self.cells, self.sizes, step, 0..hidden, row);
                 let at = self.sizes.row(step.t, row);
                 self.products.slice_mut(at * 4 * hidden, 4 * hidden).fill(F::zero());
                 self.activated.slice_mut(at * 4 * hidden, 4 * hidden).fill(F::zero());
@@ -497,9 +494,7 @@ impl<F: Wide> Backward<'_, F> {
         let units = self.w_h_t.columns_of(panels);
         for row in resting {
             // SAFETY: as above; a step that is padding passes on what arrives.
-            let dh = unsafe { self.dh.slice_mut(row * hidden + units.start, units.len()) };
-            let grad = &grad(*row)[units.clone()];
-            dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+            unsafe { rows::pass_on(self.dh, self.sizes, units.clone(), *row, grad(*row)) };
         }
     }
 

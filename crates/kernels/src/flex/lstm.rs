@@ -254,7 +254,7 @@ impl<F: Real> Forward<'_, F> {
         let (first, state) = (self.course.direction.first(self.sizes.steps), self.sizes.state());
         // SAFETY: nothing else runs yet.
         unsafe {
-            self.states.slice_mut(self.sizes.at(first, 0), state).copy_from_slice(h0);
+            rows::start(self.states, self.sizes, self.course, h0);
             self.cells.slice_mut(self.cell(first, 0), state).copy_from_slice(c0);
         }
     }
@@ -276,14 +276,11 @@ impl<F: Real> Forward<'_, F> {
     #[inline(always)]
     #[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
     fn rest(&self, step: Step, units: Range<usize>, row: usize) {
-        let from = |n| self.sizes.at(n, row) + units.start;
         // SAFETY: the state before the step is written; these units after it are this call's own.
         unsafe {
-            let h = self.states.slice(from(step.before), units.len());
-            self.states.slice_mut(from(step.after), units.len()).copy_from_slice(h);
+            rows::carry(self.states, self.sizes, step, units.clone(), row);
             if let Some(activated) = self.activated {
-                let c = self.cells.slice(from(step.before), units.len());
-                self.cells.slice_mut(from(step.after), units.len()).copy_from_slice(c);
+                rows::carry(self.cells, self.sizes, step, units.clone(), row);
                 let gates = self.gates.count();
                 let at = self.sizes.row(step.t, row) * gates * self.sizes.hidden + units.start;
                 for g in 0..gates {
@@ -562,9 +559,7 @@ impl<F: Real> Backward<'_, F> {
                 for g in 0..self.gates.count() {
                     self.da.slice_mut(at + g * hidden, units.len()).fill(F::zero());
                 }
-                let dh = self.dh.slice_mut(row * hidden + units.start, units.len());
-                let grad = &grad(*row)[units.clone()];
-                dh.iter_mut().zip(grad).for_each(|(dh, grad)| *dh = *dh + *grad);
+                rows::pass_on(self.dh, self.sizes, units.clone(), *row, grad(*row));
             }
         }
     }

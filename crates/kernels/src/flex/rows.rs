@@ -14,7 +14,7 @@ use super::{
     threads::{self, Shared, Team},
     tile::{self, MOST_ROWS, Rows},
 };
-use crate::ops::Course;
+use crate::{Step, ops::Course};
 
 /// Fewer rows than this would leave a thread waiting for the weights.
 const FEWEST_ROWS: usize = 4;
@@ -113,6 +113,60 @@ pub(super) unsafe fn shared<F: Real>(
     }
     // SAFETY: as above.
     unsafe { Rows::of_pointers(starts, rows.len(), 1) }
+}
+
+/// Writes the state before the first step.
+///
+/// # Safety
+///
+/// Nothing else uses it meanwhile.
+#[expect(unsafe_code, reason = "memory that is shared between threads")]
+pub(super) unsafe fn start<F: Real>(states: Shared<F>, sizes: Sizes, course: &Course, h0: &[F]) {
+    let first = sizes.at(course.direction.first(sizes.steps), 0);
+    // SAFETY: the caller's promise.
+    unsafe { states.slice_mut(first, sizes.state()) }.copy_from_slice(h0);
+}
+
+/// Some units of a row at a step that is padding: they go on as they are.
+///
+/// # Safety
+///
+/// The state before the step is written, and nothing else uses these units of the one after it.
+#[inline(always)]
+#[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+pub(super) unsafe fn carry<F: Real>(
+    states: Shared<F>,
+    sizes: Sizes,
+    step: Step,
+    units: Range<usize>,
+    row: usize,
+) {
+    let from = |n| sizes.at(n, row) + units.start;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let before = states.slice(from(step.before), units.len());
+        states.slice_mut(from(step.after), units.len()).copy_from_slice(before);
+    }
+}
+
+/// The gradient of some units of a row's state at a step that is padding: what it is and what arrives
+/// from outside, `grad`.
+///
+/// # Safety
+///
+/// Nothing else uses these units of `dh`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "rows of memory that is shared between threads")]
+pub(super) unsafe fn pass_on<F: Real>(
+    dh: Shared<F>,
+    sizes: Sizes,
+    units: Range<usize>,
+    row: usize,
+    grad: &[F],
+) {
+    // SAFETY: the caller's promise.
+    let dh = unsafe { dh.slice_mut(row * sizes.hidden + units.start, units.len()) };
+    dh.iter_mut().zip(&grad[units]).for_each(|(dh, grad)| *dh = *dh + *grad);
 }
 
 /// What belongs to the steps, `[T, B, width]`: the left-hand side of a product.
