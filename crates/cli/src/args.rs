@@ -82,9 +82,23 @@ pub struct Evaluate {
     /// Where to compute
     #[command(flatten)]
     pub device: OnDevice,
-    /// How many outputs are pursued at once; 1 takes the likeliest token at every step
-    #[arg(long, value_name = "N")]
-    pub beam: Option<NonZeroUsize>,
+    /// How many outputs are pursued at once; 1 takes the likeliest token at every step. Several, as
+    /// in `1,2,5`, are compared
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub beam: Vec<NonZeroUsize>,
+    /// Draw one output for each source by its probability, at this temperature. Several, as in
+    /// `0.5,1`, are compared
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = temperature)]
+    pub temperature: Vec<f64>,
+    /// Measure every model by itself and compare them, instead of as an ensemble
+    #[arg(long)]
+    pub each: bool,
+    /// Show the scores by the length of the source, so many tokens at a time
+    #[arg(long, value_name = "TOKENS")]
+    pub by_length: Option<NonZeroUsize>,
+    /// Draw what is compared into this folder
+    #[arg(long, value_name = "DIR")]
+    pub pictures: Option<PathBuf>,
     /// How results are shown
     #[command(flatten)]
     pub format: Format,
@@ -116,6 +130,10 @@ pub struct Translate {
     /// folder
     #[arg(long, value_name = "DIR")]
     pub attention: Option<PathBuf>,
+    /// Write which source word each target word looked at most, into this file: for each line pairs
+    /// such as `0-1`, source first, counted from 0 (the format of Pharaoh, and of fast_align)
+    #[arg(long, value_name = "FILE")]
+    pub alignments: Option<PathBuf>,
     /// How results are shown
     #[command(flatten)]
     pub format: Format,

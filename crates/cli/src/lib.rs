@@ -9,6 +9,8 @@
 //! | what is in the folder of a trained model | [`folder`], [`weights`] |
 //! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
+//! | which word looked at which | [`alignment`] |
+//! | how do models and searches compare | [`comparison`] |
 //! | what does a training look like | [`picture`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
@@ -16,9 +18,11 @@
 //! file, the line or field, the value and what it should have been; the process then ends with
 //! code 2.
 
+pub mod alignment;
 pub mod args;
 pub mod atomic;
 pub mod commands;
+pub mod comparison;
 pub mod decode;
 pub mod device;
 pub mod error;

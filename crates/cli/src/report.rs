@@ -93,16 +93,21 @@ impl Report {
 pub fn show_scores(scores: &Scores, out: &mut dyn Write) -> std::io::Result<()> {
     let mut table = Table::new([Align::Left, Align::Left]);
     for (name, value) in scores.iter() {
-        let shown = match name {
-            _ if !value.is_finite() => "not finite".to_owned(),
-            "nll" => format!("{value:.4} nats a token"),
-            "ppl" => format!("{value:.3}"),
-            "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
-            _ => format!("{value:.2} %"),
-        };
-        table.row([name.to_owned(), shown]);
+        let unit = if name == "nll" { " nats a token" } else { "" };
+        table.row([name.to_owned(), format!("{}{unit}", score(name, value))]);
     }
     write!(out, "{table}")
+}
+
+/// A score as it is shown.
+pub fn score(name: &str, value: f64) -> String {
+    match name {
+        _ if !value.is_finite() => "not finite".to_owned(),
+        "nll" => format!("{value:.4}"),
+        "ppl" => format!("{value:.3}"),
+        "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
+        _ => format!("{value:.2} %"),
+    }
 }
 
 /// Source, output and, where the output is another, what would have been right.

@@ -12,8 +12,9 @@ use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
 use crate::{
     decode::Search,
     examples::{Examples, PairBatches, TextBatches},
-    experiment::{EvaluationConfig, Experiment},
+    experiment::Experiment,
     folder::ModelFolder,
+    metric::Metric,
     picture,
     report::{Example, Measured},
     text_model::TextModel,
@@ -148,7 +149,8 @@ impl Task for Translation {
         let evaluation = &self.experiment.evaluation;
         let scores = validation_loss(model, &self.batches(pairs, "data.test")?, at).scores();
         let models = std::slice::from_ref(model);
-        let (measured, groups, outputs) = measured(&self.texts, models, pairs, evaluation, scores)?;
+        let how = (evaluation.search(), evaluation.metrics.as_slice());
+        let (measured, groups, outputs) = measured(&self.texts, models, pairs, how, scores)?;
         for (n, (group, written)) in spread(&groups, &outputs, PICTURES).enumerate() {
             if let Some(svg) = attention(&self.texts, &group.source, &written[0])? {
                 folder.write_picture(&format!("attention-{}", n + 1), &svg)?;
@@ -167,11 +169,10 @@ pub fn measured(
     texts: &TextToText,
     models: &[Seq2Seq<AnyCell>],
     pairs: &[Pair],
-    evaluation: &EvaluationConfig,
+    (search, metrics): (Search, &[Metric]),
     scores: Scores,
 ) -> anyhow::Result<(Measured, Vec<Group>, Vec<Vec<Written>>)> {
     let groups = group_references(pairs);
-    let (search, metrics) = (evaluation.search(), &evaluation.metrics);
     let (outputs, scores) = texts.measure(models, &groups, search, metrics, scores)?;
     let example = |(group, written): (&Group, &Vec<Written>)| Example {
         source: group.source.clone(),

@@ -173,16 +173,30 @@ impl TextToText {
     ) -> anyhow::Result<(Vec<Vec<Written>>, Scores)> {
         let sources = groups.iter().zip(0..).map(|(group, n)| (n, group.source.as_str()));
         let written = self.write(models, &sources.collect::<Vec<_>>(), search)?;
-        let outputs: Vec<String> = written.iter().map(|outputs| outputs[0].text.clone()).collect();
-        let normalize = |text: &String| self.tokenizers.target().normalize(text);
-        let references = groups.iter().map(|group| group.targets.iter().map(normalize).collect());
-        let references: Vec<Vec<String>> = references.collect();
-        let scores = metrics.iter().try_fold(scores, |scores, metric| {
-            Ok::<_, anyhow::Error>(
-                scores.with(metric.name(), metric.measure(&outputs, &references)?),
-            )
-        })?;
+        let scores = self.score(groups.iter().zip(&written), metrics, scores)?;
         Ok((written, scores))
+    }
+
+    /// `scores` with what `metrics` say of the best output of every group.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing to measure.
+    pub fn score<'a>(
+        &self,
+        written: impl Iterator<Item = (&'a Group, &'a Vec<Written>)>,
+        metrics: &[Metric],
+        scores: Scores,
+    ) -> anyhow::Result<Scores> {
+        let normalize = |text: &String| self.tokenizers.target().normalize(text);
+        let (outputs, references): (Vec<String>, Vec<Vec<String>>) = written
+            .map(|(group, written)| {
+                (written[0].text.clone(), group.targets.iter().map(normalize).collect())
+            })
+            .unzip();
+        metrics.iter().try_fold(scores, |scores, metric| {
+            Ok(scores.with(metric.name(), metric.measure(&outputs, &references)?))
+        })
     }
 
     /// The tokens of a source as they are shown, `</s>` included.

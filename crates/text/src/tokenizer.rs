@@ -13,7 +13,7 @@ use crate::{
     EOS, Normalization, NormalizationError, Normalizer, SPECIALS, Segmentation, Vocabulary,
     VocabularyError,
     extras::{Extras, Stretch},
-    subwords::{Place, Subwords, bpe, count_words, unigram, unmark},
+    subwords::{MARKER, Place, Subwords, bpe, count_words, unigram, unmark},
 };
 
 mod file;
@@ -253,6 +253,33 @@ impl Tokenizer {
                 }
             }
         }
+    }
+
+    /// Which word, counted from 0, each of `ids` belongs to. Subwords share the word that they are of,
+    /// and what is a blank only belongs to none; every other token is a word of its own.
+    ///
+    /// # Panics
+    ///
+    /// If an id is not below [`size`](Self::size).
+    pub fn words(&self, ids: &[u32]) -> Vec<Option<usize>> {
+        if !matches!(self.model, Model::Subwords { .. }) {
+            return (0..ids.len()).map(Some).collect();
+        }
+        let (mut begun, mut inside) = (0, false);
+        let word = |id: &u32| {
+            let mut own = None;
+            for character in self.token(*id).chars() {
+                if character == MARKER {
+                    inside = false;
+                    continue;
+                }
+                begun += usize::from(!inside);
+                inside = true;
+                own = own.or(Some(begun - 1));
+            }
+            own
+        };
+        ids.iter().map(word).collect()
     }
 
     /// The number of ids, `V`.

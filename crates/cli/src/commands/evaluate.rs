@@ -1,27 +1,32 @@
 //! `recurrent evaluate`: how good a model, or an ensemble, is on a file of examples.
 
 use std::{
+    collections::BTreeMap,
     io::Write,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use anyhow::{Context, bail};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
-use recurrent_seq2seq::Seq2Seq;
-use recurrent_text::{JsonLines, Pair, PairFiles, Plain, Tsv};
+use recurrent_seq2seq::{Seq2Seq, search::Sampling};
+use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores, validation_loss};
 
 use super::train::read;
 use crate::{
     args,
-    experiment::{Experiment, ModelConfig},
+    comparison::{self, OfLength, Row, Way},
+    decode::Search,
+    experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{ModelFolder, Part},
+    metric::Metric,
     report::{Measured, show_examples, show_scores},
     task::{Language, Task, Translation, measured},
     terminal::Stream,
     text_model,
-    text_to_text::TextToText,
+    text_to_text::{TextToText, Written},
 };
 
 /// See [`args::Evaluate`].
@@ -32,24 +37,109 @@ use crate::{
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
-    let mut experiment = trained_with(&folder)?;
+    let experiment = trained_with(&folder)?;
     let files = as_trained(&arguments.data, &experiment.data.train)?;
     let pairs = read("--data", &files, &experiment.data)?;
-    if let Some(width) = arguments.beam {
-        experiment.evaluation.beam = width.get();
+    if folder.kind() == Some(text_model::KIND) {
+        let measured = evaluate_language(arguments, &experiment, &pairs, &device)?;
+        return show(&measured, &[], arguments, pairs.len(), out);
     }
-    let measured = if folder.kind() == Some(text_model::KIND) {
-        evaluate_language(arguments, &experiment, &pairs, &device)?
+    let rows = rows(arguments, &experiment, &pairs, &device)?;
+    if let [row] = rows.as_slice() {
+        show(&row.measured, &rows, arguments, pairs.len(), out)?;
     } else {
-        let (texts, models) = load_ensemble(&arguments.models, &device)?;
-        let scores = match models.as_slice() {
-            [model] => likelihood(&texts, &experiment, model, &pairs)?,
+        show_comparison(&rows, arguments, pairs.len(), out)?;
+    }
+    if let Some(folder) = &arguments.pictures {
+        let drawn = comparison::draw(&rows, folder)?;
+        if drawn.is_empty() {
+            bail!("--pictures: there is one point, and nothing to draw");
+        }
+    }
+    Ok(())
+}
+
+/// Every model, or the ensemble of all, with every search.
+fn rows(
+    arguments: &args::Evaluate,
+    experiment: &Experiment,
+    pairs: &[Pair],
+    device: &Device,
+) -> anyhow::Result<Vec<Row>> {
+    let widths = arguments.beam.iter().map(|width| Way::Beam(width.get()));
+    let temperatures = arguments.temperature.iter().copied().map(Way::Temperature);
+    let mut ways: Vec<Way> = widths.chain(temperatures).collect();
+    if ways.is_empty() {
+        ways.push(Way::Beam(experiment.evaluation.beam));
+    }
+    let together = match arguments.each {
+        true => 1,
+        false => arguments.models.len(),
+    };
+    let mut rows = Vec::new();
+    for paths in arguments.models.chunks(together) {
+        let (texts, models) = load_ensemble(paths, device)?;
+        let likelihood = match models.as_slice() {
+            [model] => likelihood(&texts, experiment, model, pairs)?,
             // An ensemble has no loss to learn by.
             _ => Scores::new(),
         };
-        measured(&texts, &models, &pairs, &experiment.evaluation, scores)?.0
+        let names: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+        for &way in &ways {
+            let search = match way {
+                Way::Beam(beam) => {
+                    EvaluationConfig { beam, ..experiment.evaluation.clone() }.search()
+                }
+                Way::Temperature(temperature) => Search::Sample(Sampling {
+                    temperature,
+                    seed: experiment.training.seed,
+                    ..Sampling::default()
+                }),
+            };
+            let metrics = experiment.evaluation.metrics.as_slice();
+            let start = Instant::now();
+            let (measured, groups, outputs) =
+                measured(&texts, &models, pairs, (search, metrics), likelihood.clone())?;
+            let seconds = start.elapsed().as_secs_f64();
+            let tokens = outputs.iter().map(|written| written[0].hypothesis.tokens.len() + 1).sum();
+            let by_length = match arguments.by_length {
+                Some(step) => by_length(&texts, step.get(), &groups, &outputs, metrics)?,
+                None => Vec::new(),
+            };
+            rows.push(Row { model: names.join(" + "), way, measured, seconds, tokens, by_length });
+        }
+    }
+    Ok(rows)
+}
+
+/// What a model is called in a table: its folder.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The scores of sources of similar length.
+fn by_length(
+    texts: &TextToText,
+    step: usize,
+    groups: &[Group],
+    outputs: &[Vec<Written>],
+    metrics: &[Metric],
+) -> anyhow::Result<Vec<OfLength>> {
+    let mut buckets: BTreeMap<usize, Vec<(&Group, &Vec<Written>)>> = BTreeMap::new();
+    for pair in groups.iter().zip(outputs) {
+        // Without `</s>`.
+        let tokens = texts.source_tokens(&pair.0.source).len() - 1;
+        buckets.entry(tokens.saturating_sub(1) / step).or_default().push(pair);
+    }
+    let bucket = |(n, pairs): (usize, Vec<(&Group, &Vec<Written>)>)| {
+        let scores = texts.score(pairs.iter().copied(), metrics, Scores::new())?;
+        Ok(OfLength {
+            tokens: [n * step + 1, (n + 1) * step],
+            sources: pairs.len(),
+            scores: scores.iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        })
     };
-    show(&measured, arguments, pairs.len(), out)
+    buckets.into_iter().map(bucket).collect()
 }
 
 /// How likely the targets are, as it was measured after training.
@@ -64,8 +154,41 @@ fn likelihood(
     Ok(validation_loss(model, &batches, &moment).scores())
 }
 
+/// One model, or one ensemble, with one search; `rows` is that one, if there are lengths.
 fn show(
     measured: &Measured,
+    rows: &[Row],
+    arguments: &args::Evaluate,
+    pairs: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let lengths = rows.first().map_or(&[][..], |row| &row.by_length);
+    if arguments.format.json {
+        let mut json = serde_json::json!({
+            "models": arguments.models,
+            "data": arguments.data,
+            "pairs": pairs,
+            "scores": measured.scores.to_json(),
+            "examples": measured.examples,
+        });
+        if !lengths.is_empty() {
+            json["by_length"] = comparison::by_length_json(lengths);
+        }
+        return Ok(writeln!(out, "{json}")?);
+    }
+    let styles = Stream::Stdout.styles();
+    writeln!(out, "{}", styles.bold(&format!("On {}", arguments.data.display())))?;
+    show_scores(&measured.scores, out)?;
+    if !lengths.is_empty() {
+        writeln!(out, "\n{}", styles.bold("By length"))?;
+        comparison::show_by_length(rows, out)?;
+    }
+    writeln!(out, "\n{}", styles.bold("Examples"))?;
+    Ok(show_examples(&measured.examples, out)?)
+}
+
+fn show_comparison(
+    rows: &[Row],
     arguments: &args::Evaluate,
     pairs: usize,
     out: &mut dyn Write,
@@ -75,16 +198,18 @@ fn show(
             "models": arguments.models,
             "data": arguments.data,
             "pairs": pairs,
-            "scores": measured.scores.to_json(),
-            "examples": measured.examples,
+            "rows": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
         });
         return Ok(writeln!(out, "{json}")?);
     }
     let styles = Stream::Stdout.styles();
     writeln!(out, "{}", styles.bold(&format!("On {}", arguments.data.display())))?;
-    show_scores(&measured.scores, out)?;
-    writeln!(out, "\n{}", styles.bold("Examples"))?;
-    Ok(show_examples(&measured.examples, out)?)
+    comparison::show(rows, out)?;
+    if arguments.by_length.is_some() {
+        writeln!(out, "\n{}", styles.bold("By length"))?;
+        comparison::show_by_length(rows, out)?;
+    }
+    Ok(())
 }
 
 fn evaluate_language(
@@ -96,6 +221,14 @@ fn evaluate_language(
     let [path] = arguments.models.as_slice() else {
         bail!("language models are evaluated one at a time");
     };
+    let searches = !arguments.beam.is_empty() || !arguments.temperature.is_empty();
+    if searches || arguments.by_length.is_some() || arguments.pictures.is_some() {
+        bail!(
+            "--beam, --temperature, --by-length and --pictures are for models that write a text for a \
+             source, and {} is a language model",
+            path.display()
+        );
+    }
     let (text, model) = text_model::TextModel::load(path, device)?;
     let ModelConfig::LanguageModel(_) = experiment.model else {
         bail!("{}/training.toml is not of a language model", path.display());

@@ -1,8 +1,10 @@
 //! `recurrent translate`: lines of text in, what a model makes of them out.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    path::Path,
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -15,12 +17,13 @@ use serde::Serialize;
 
 use super::evaluate::{load_ensemble, trained_with};
 use crate::{
+    alignment::pharaoh,
     args,
     atomic::{make_folder, write_atomically},
     decode::Search,
     folder::ModelFolder,
     task::attention,
-    terminal::grouped,
+    terminal::{Stream, grouped},
     text_to_text::{TextToText, Written},
 };
 
@@ -52,17 +55,28 @@ struct Output<'a> {
 pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<()> {
     let device = arguments.device.name.open()?;
     let (texts, models) = load_ensemble(&arguments.models, &device)?;
-    let mut translator =
-        Translator { search: search(arguments)?, arguments, texts, models, lines: 0 };
-    if let Some(folder) = &arguments.attention {
-        let blind =
-            translator.models.iter().position(|model| matches!(model.decoder, Decoder::Thought(_)));
-        if let Some(n) = blind {
+    for (flag, path) in
+        [("--attention", &arguments.attention), ("--alignments", &arguments.alignments)]
+    {
+        let blind = models.iter().position(|model| matches!(model.decoder, Decoder::Thought(_)));
+        if let (Some(_), Some(n)) = (path, blind) {
             let model = arguments.models[n].display();
-            bail!("--attention: {model} has no attention to draw");
+            bail!("{flag}: {model} has no attention to show");
         }
+    }
+    if let Some(folder) = &arguments.attention {
         make_folder(folder)?;
     }
+    let alignments = arguments.alignments.as_deref().map(Alignments::create).transpose()?;
+    let mut translator = Translator {
+        search: search(arguments)?,
+        arguments,
+        texts,
+        models,
+        alignments,
+        progress: Progress::start(),
+        lines: 0,
+    };
     translator.all(BufReader::with_capacity(BYTES, io::stdin().lock()), out)
 }
 
@@ -87,13 +101,78 @@ fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
     })
 }
 
+/// Which word of `line` each word of an output looked at.
+fn aligned(texts: &TextToText, line: &str, written: &Written) -> String {
+    let (source, target) = (texts.tokenizers.source(), texts.tokenizers.target());
+    let (read, hypothesis) = (source.encode(line), &written.hypothesis);
+    pharaoh((source, &read), (target, &hypothesis.tokens), &hypothesis.weights)
+}
+
 struct Translator<'a> {
     arguments: &'a args::Translate,
     texts: TextToText,
     models: Vec<Seq2Seq<AnyCell>>,
     search: Search,
+    alignments: Option<Alignments>,
+    progress: Progress,
     /// Lines read.
     lines: u64,
+}
+
+/// The file of alignments, written line by line like the output.
+struct Alignments {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Alignments {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let file =
+            File::create(path).with_context(|| format!("--alignments {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, line: &str) -> anyhow::Result<()> {
+        writeln!(self.file, "{line}").with_context(|| self.path.display().to_string())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.file.flush().with_context(|| self.path.display().to_string())
+    }
+}
+
+/// How far a long input has come, on a terminal to which nothing else is written.
+struct Progress {
+    shown: bool,
+    start: Instant,
+}
+
+impl Progress {
+    /// Before this nobody has begun to wonder.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn start() -> Self {
+        let alone = Stream::Stderr.is_terminal()
+            && !Stream::Stdout.is_terminal()
+            && !io::stdin().is_terminal();
+        Self { shown: alone, start: Instant::now() }
+    }
+
+    fn show(&self, lines: u64) {
+        let elapsed = self.start.elapsed();
+        if self.shown && elapsed >= Self::PATIENCE {
+            let rate = lines as f64 / elapsed.as_secs_f64();
+            let lines = grouped(usize::try_from(lines).unwrap_or(usize::MAX));
+            // If standard error is closed nobody wants to know.
+            let _ = write!(io::stderr(), "\r{lines} lines, {rate:.0} a second\x1b[K");
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 impl Translator<'_> {
@@ -101,11 +180,16 @@ impl Translator<'_> {
         loop {
             let lines = self.read(&mut input)?;
             if lines.is_empty() {
+                self.progress.end();
                 return Ok(());
             }
             self.write(&lines, out)?;
             out.flush()?;
+            if let Some(alignments) = &mut self.alignments {
+                alignments.flush()?;
+            }
             self.lines += lines.len() as u64;
+            self.progress.show(self.lines);
         }
     }
 
@@ -148,7 +232,7 @@ impl Translator<'_> {
         }
     }
 
-    fn write(&self, lines: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    fn write(&mut self, lines: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
         // There is nothing to say about an empty line, so it stays one.
         let full: Vec<usize> = (0..lines.len()).filter(|n| !lines[*n].trim().is_empty()).collect();
         let source = |n: &usize| (self.lines + *n as u64, lines[*n].as_str());
@@ -163,6 +247,10 @@ impl Translator<'_> {
             self.show(number, line, outputs, out)?;
             if let (Some(folder), Some(best)) = (&self.arguments.attention, outputs.first()) {
                 self.draw(folder, number, line, best)?;
+            }
+            if let Some(alignments) = &mut self.alignments {
+                let aligned = outputs.first().map(|best| aligned(&self.texts, line, best));
+                alignments.write(&aligned.unwrap_or_default())?;
             }
         }
         Ok(())

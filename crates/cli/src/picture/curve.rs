@@ -1,4 +1,4 @@
-//! How a training went.
+//! Quantities over another: how a training went, how searches compare.
 
 use std::ops::Range;
 
@@ -34,7 +34,7 @@ const MOST_DOTS: usize = 40;
 pub struct Curve {
     /// Its name in the legend: "training".
     pub name: String,
-    /// Epoch and value, from left to right. What is not finite is left out.
+    /// Place, such as an epoch, and value, from left to right. What is not finite is left out.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -53,22 +53,31 @@ pub struct Panel {
 ///
 /// If the drawing library cannot draw it.
 pub fn learning_curve(title: &str, panels: &[Panel]) -> Result<String, PictureError> {
+    curves(title, "epoch", panels)
+}
+
+/// One panel below the other, all with the same quantity `x` to the right.
+///
+/// # Errors
+///
+/// If the drawing library cannot draw it.
+pub fn curves(title: &str, x: &str, panels: &[Panel]) -> Result<String, PictureError> {
     let mut svg = String::new();
-    draw(&mut svg, title, panels).map_err(|reason| PictureError::Drawing(reason.to_string()))?;
+    draw(&mut svg, title, x, panels).map_err(|reason| PictureError::Drawing(reason.to_string()))?;
     Ok(svg)
 }
 
 type Failure = Box<dyn std::error::Error>;
 
-fn draw(svg: &mut String, title: &str, panels: &[Panel]) -> Result<(), Failure> {
+fn draw(svg: &mut String, title: &str, x: &str, panels: &[Panel]) -> Result<(), Failure> {
     let height = TITLE_HEIGHT + PANEL_HEIGHT * panels.len() as u32;
     let root = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
     root.fill(&WHITE)?;
     root.draw(&Text::new(title.to_owned(), (20, 14), ("sans-serif", 18)))?;
     let (_, below) = root.split_vertically(TITLE_HEIGHT);
-    let epochs = span(panels.iter().flat_map(|panel| &panel.curves).flat_map(Curve::epochs));
+    let places = span(panels.iter().flat_map(|panel| &panel.curves).flat_map(Curve::places));
     for (panel, area) in panels.iter().zip(below.split_evenly((panels.len().max(1), 1))) {
-        panel.draw(&area, epochs.clone())?;
+        panel.draw(&area, (x, places.clone()))?;
     }
     root.present()?;
     Ok(())
@@ -79,8 +88,8 @@ impl Curve {
         self.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
     }
 
-    fn epochs(&self) -> impl Iterator<Item = f64> {
-        self.finite().map(|(epoch, _)| epoch)
+    fn places(&self) -> impl Iterator<Item = f64> {
+        self.finite().map(|(place, _)| place)
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
@@ -92,7 +101,7 @@ impl Panel {
     fn draw(
         &self,
         area: &DrawingArea<SVGBackend<'_>, Shift>,
-        epochs: Range<f64>,
+        (x, places): (&str, Range<f64>),
     ) -> Result<(), Failure> {
         let values = span(self.curves.iter().flat_map(Curve::values));
         let digits = digits(&values);
@@ -102,10 +111,10 @@ impl Panel {
             .margin_left(14)
             .x_label_area_size(44)
             .y_label_area_size(64)
-            .build_cartesian_2d(epochs, values)?;
+            .build_cartesian_2d(places, values)?;
         chart
             .configure_mesh()
-            .x_desc("epoch")
+            .x_desc(x)
             .y_desc(self.label.as_str())
             .x_label_formatter(&|x| {
                 format!("{x:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()

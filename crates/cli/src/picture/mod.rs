@@ -4,7 +4,7 @@ mod attention;
 mod curve;
 
 pub use attention::attention_map;
-pub use curve::{Curve, Panel, learning_curve};
+pub use curve::{Curve, Panel, curves, learning_curve};
 
 use thiserror::Error;
 

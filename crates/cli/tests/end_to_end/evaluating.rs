@@ -48,3 +48,56 @@ fn data_that_are_no_pairs_are_named(#[case] data: &str, #[case] named: &str) {
     }
     MODELS.run(&["evaluate", "gru", "--data", data], "").refused_for(&[named]);
 }
+
+/// Every model by itself with every search: greedy is a beam of 1, and each row is what is measured of that
+/// model and search alone.
+#[test]
+fn models_and_searches_are_compared() {
+    let all = evaluate(&["gru", "blind", "--each", "--beam", "1,3", "--temperature", "0.5"]);
+    let rows = all["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for (row, (model, search)) in rows.iter().zip([
+        ("gru", serde_json::json!({ "beam": 1 })),
+        ("gru", serde_json::json!({ "beam": 3 })),
+        ("gru", serde_json::json!({ "temperature": 0.5 })),
+        ("blind", serde_json::json!({ "beam": 1 })),
+        ("blind", serde_json::json!({ "beam": 3 })),
+        ("blind", serde_json::json!({ "temperature": 0.5 })),
+    ]) {
+        assert_eq!((&row["model"], &row["search"]), (&model.into(), &search));
+        assert!(row["seconds"].as_f64().unwrap() > 0.0 && row["tokens"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(rows[1]["scores"], evaluate(&["gru", "--beam", "3"])["scores"]);
+    assert_eq!(rows[3]["scores"], evaluate(&["blind", "--beam", "1"])["scores"]);
+
+    let folder = MODELS.path("compared");
+    let pictures = ["--pictures", folder.to_str().unwrap()];
+    let arguments = ["evaluate", "gru", "--data", "test.tsv", "--beam", "1,2", "--by-length", "2"];
+    let shown = MODELS.run(&[&arguments[..], &pictures].concat(), "").done();
+    for text in ["greedy", "beam 2", "tokens/s", "By length", "1–2"] {
+        assert!(shown.contains(text), "no {text}: {shown}");
+    }
+    for name in ["by-beam.svg", "by-length.svg"] {
+        assert!(std::fs::read_to_string(folder.join(name)).unwrap().contains("<svg"), "{name}");
+    }
+    assert!(!folder.join("by-temperature.svg").exists());
+}
+
+/// Each source is in one group of its length, and an error rate over all is the mean of the groups'.
+#[test]
+fn lengths_are_parts_of_the_whole() {
+    let all = evaluate(&["gru", "--by-length", "2"]);
+    let groups = all["by_length"].as_array().unwrap();
+    let count = |group: &Value| group["sources"].as_f64().unwrap();
+    let exact = |scores: &Value| scores["exact_match"].as_f64().unwrap();
+    let sources: f64 = groups.iter().map(count).sum();
+    let mean = groups.iter().map(|of| count(of) * exact(&of["scores"])).sum::<f64>() / sources;
+    assert!(groups.len() > 1);
+    assert!((mean - exact(&all["scores"])).abs() < 1e-9, "{all}");
+}
+
+#[test]
+fn a_language_model_searches_for_nothing() {
+    let arguments = ["evaluate", "language", "--data", "valid.tsv", "--beam", "2"];
+    MODELS.run(&arguments, "").refused_for(&["--beam", "language is a language model"]);
+}

@@ -176,3 +176,32 @@ fn an_ensemble_writes_together() {
 fn what_cannot_translate_is_refused(#[case] arguments: &[&str], #[case] named: &str) {
     MODELS.run(arguments, "abc\n").refused_for(&[named]);
 }
+
+/// A line for each line; the words are letters here, so each letter that is written has its place.
+#[test]
+fn alignments_are_written_line_by_line() {
+    let file = MODELS.path("alignments.txt");
+    let out = translate(&["--alignments", file.to_str().unwrap()], "ab\n\nfed\n");
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.split('\n').collect();
+    assert_eq!((lines.len(), lines[1], lines[3]), (4, "", ""));
+    let outputs: Vec<&str> = out.lines().collect();
+    for (line, output, letters) in [(lines[0], outputs[0], 2), (lines[2], outputs[2], 3)] {
+        let pairs: Vec<(usize, usize)> = line
+            .split_whitespace()
+            .map(|pair| pair.split_once('-').unwrap())
+            .map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()))
+            .collect();
+        let written: Vec<usize> = pairs.iter().map(|pair| pair.1).collect();
+        assert_eq!(written, (0..output.chars().count()).collect::<Vec<_>>());
+        assert!(pairs.iter().all(|pair| pair.0 < letters), "{line}");
+    }
+}
+
+#[test]
+fn what_does_not_look_has_no_alignments() {
+    let file = MODELS.path("none.txt");
+    let arguments = ["translate", "blind", "--alignments", file.to_str().unwrap()];
+    MODELS.run(&arguments, "ab").refused_for(&["--alignments: blind has no attention"]);
+    assert!(!file.exists());
+}

@@ -319,3 +319,31 @@ fn a_configuration_has_no_unknown_keys() {
         assert!(error.contains(&format!("unknown field `{key}`")), "{error}");
     }
 }
+
+/// The words of a text are those between its blanks, however they are cut.
+#[test]
+fn subwords_share_their_word() {
+    for segmentation in [bpe(), unigram()] {
+        let tokenizer = TokenizerConfig::new(segmentation).train(TEXTS).unwrap();
+        let ids = tokenizer.encode("the cats  chased le chat");
+        let words = tokenizer.words(&ids);
+        let mut pieces = vec![String::new(); 5];
+        for (id, word) in ids.iter().zip(&words) {
+            let token = tokenizer.vocabulary().token(*id).unwrap().replace('▁', "");
+            match word {
+                Some(word) => pieces[*word] += &token,
+                None => assert_eq!(token, "", "a blank of its own"),
+            }
+        }
+        assert_eq!(pieces, ["the", "cats", "chased", "le", "chat"]);
+    }
+}
+
+#[test]
+fn every_other_token_is_a_word() {
+    for segmentation in [characters(), whitespace(), words()] {
+        let tokenizer = TokenizerConfig::new(segmentation).train(TEXTS).unwrap();
+        let ids = tokenizer.encode("the cat");
+        assert_eq!(tokenizer.words(&ids), (0..ids.len()).map(Some).collect::<Vec<_>>());
+    }
+}
