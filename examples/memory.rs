@@ -38,8 +38,6 @@ mod gradient;
 mod models;
 #[path = "memory/options.rs"]
 mod options;
-#[path = "memory/plot.rs"]
-mod plot;
 #[path = "memory/report.rs"]
 mod report;
 #[path = "memory/target.rs"]

@@ -81,13 +81,19 @@ fn device(name: &str) -> Result<Device, String> {
         #[cfg(feature = "ndarray")]
         #[expect(deprecated, reason = "Burn drops this backend in its next version")]
         "ndarray" => Ok(Device::ndarray()),
+        #[cfg(not(feature = "ndarray"))]
+        "ndarray" => Err(missing(name)),
         #[cfg(feature = "wgpu")]
         "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        "ndarray" | "wgpu" => {
-            Err(format!("this build has no device `{name}`; build it with `--features {name}`"))
-        }
+        #[cfg(not(feature = "wgpu"))]
+        "wgpu" => Err(missing(name)),
         _ => Err(format!("unknown device: {name}")),
     }
+}
+
+#[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
+fn missing(name: &str) -> String {
+    format!("this build has no device `{name}`; build it with `--features {name}`")
 }
 
 #[cfg(test)]

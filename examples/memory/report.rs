@@ -1,10 +1,11 @@
 //! What is shown of the results: charts, a table, or JSON.
 
+use recurrent_examples::plot::{Chart, Line, Scale, Stroke};
+
 use crate::{
     Results,
     gradient::{STEPS, Trace},
     options::Options,
-    plot::{Chart, Line, Scale, Stroke},
     tasks::Task,
     train::Fit,
 };

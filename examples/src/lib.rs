@@ -1,1 +1,3 @@
 //! One short program per model; see the files beside `Cargo.toml`.
+
+pub mod plot;

@@ -25,7 +25,7 @@ const PALETTE: [RGBColor; 8] = [
 
 /// How the y axis is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scale {
+pub enum Scale {
     /// Evenly.
     Linear,
     /// By powers of ten; every number shown is above 0.
@@ -34,7 +34,7 @@ pub(crate) enum Scale {
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stroke {
+pub enum Stroke {
     /// Without gaps.
     Solid,
     /// With gaps.
@@ -43,32 +43,32 @@ pub(crate) enum Stroke {
 
 /// One line of a chart.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub struct Line {
     /// Its entry in the legend.
-    pub(crate) name: String,
+    pub name: String,
     /// Which colour of the palette.
-    pub(crate) colour: usize,
+    pub colour: usize,
     /// How it is drawn.
-    pub(crate) stroke: Stroke,
+    pub stroke: Stroke,
     /// From left to right.
-    pub(crate) points: Vec<(f64, f64)>,
+    pub points: Vec<(f64, f64)>,
 }
 
 /// A chart.
 #[derive(Debug)]
-pub(crate) struct Chart {
+pub struct Chart {
     /// Stands above it.
-    pub(crate) title: String,
+    pub title: String,
     /// Names the x axis.
-    pub(crate) x_label: &'static str,
+    pub x_label: &'static str,
     /// Names the y axis.
-    pub(crate) y_label: &'static str,
+    pub y_label: &'static str,
     /// How the y axis is divided.
-    pub(crate) scale: Scale,
+    pub scale: Scale,
     /// What the y axis shows; what is outside is left out.
-    pub(crate) y: Range<f64>,
+    pub y: Range<f64>,
     /// The lines, in the order of the legend.
-    pub(crate) lines: Vec<Line>,
+    pub lines: Vec<Line>,
 }
 
 impl Chart {
@@ -77,7 +77,7 @@ impl Chart {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub(crate) fn draw(&self, file: &Path) -> Result<(), Box<dyn Error>> {
+    pub fn draw(&self, file: &Path) -> Result<(), Box<dyn Error>> {
         let root = SVGBackend::new(file, (860, 480)).into_drawing_area();
         root.fill(&WHITE)?;
         let (left, right) = root.split_horizontally(660);
