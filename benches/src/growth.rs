@@ -1,4 +1,5 @@
-//! How time and memory of the LSTM's training grow with steps, sequences and width.
+//! How time and memory of the LSTM's training grow with steps, sequences and width, and with how many
+//! steps are kept at a time in [`Checkpointed`](recurrent_cells::Checkpointed).
 
 use burn::prelude::*;
 use serde_json::Value;
@@ -17,6 +18,8 @@ pub enum Axis {
     Batch,
     /// `H`.
     Width,
+    /// Steps that are kept at a time.
+    Kept,
 }
 
 /// One point of a line.
@@ -25,11 +28,13 @@ pub struct GrowthCase {
     /// What grows along the line.
     pub axis: Axis,
     layer: LayerCase,
+    /// Steps that are kept at a time; all if there is no number.
+    kept: Option<usize>,
 }
 
 impl Axis {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Steps, Self::Batch, Self::Width];
+    pub const ALL: [Self; 4] = [Self::Steps, Self::Batch, Self::Width, Self::Kept];
 
     /// Its letter.
     pub fn letter(self) -> &'static str {
@@ -37,15 +42,17 @@ impl Axis {
             Self::Steps => "T",
             Self::Batch => "B",
             Self::Width => "H",
+            Self::Kept => "kept",
         }
     }
 
-    /// The shapes of its line, `[B, T, H]`.
-    fn shapes(self) -> Vec<[usize; 3]> {
+    /// The shapes of its line, `[B, T, H]`, and how many steps are kept.
+    fn points(self) -> Vec<([usize; 3], Option<usize>)> {
         match self {
-            Self::Steps => (0..7).map(|n| [16, 25 << n, 128]).collect(),
-            Self::Batch => (0..9).map(|n| [1 << n, 50, 128]).collect(),
-            Self::Width => (0..5).map(|n| [16, 50, 64 << n]).collect(),
+            Self::Steps => (0..7).map(|n| ([16, 25 << n, 128], None)).collect(),
+            Self::Batch => (0..9).map(|n| ([1 << n, 50, 128], None)).collect(),
+            Self::Width => (0..5).map(|n| ([16, 50, 64 << n], None)).collect(),
+            Self::Kept => (0..4).map(|n| ([16, 1600, 128], Some(10 * 4_usize.pow(n)))).collect(),
         }
     }
 }
@@ -55,7 +62,8 @@ pub fn all() -> impl Iterator<Item = GrowthCase> {
     let training =
         |shape| LayerCase { cell: CellName::Lstm, shape, mode: Mode::Training, fill: Fill::Full };
     Axis::ALL.into_iter().flat_map(move |axis| {
-        axis.shapes().into_iter().map(move |shape| GrowthCase { axis, layer: training(shape) })
+        let case = move |(shape, kept)| GrowthCase { axis, layer: training(shape), kept };
+        axis.points().into_iter().map(case)
     })
 }
 
@@ -67,6 +75,7 @@ impl GrowthCase {
             Axis::Steps => t,
             Axis::Batch => b,
             Axis::Width => h,
+            Axis::Kept => self.kept.unwrap_or(t),
         }
     }
 }
@@ -93,11 +102,14 @@ impl Case for GrowthCase {
     }
 
     fn ours(&self, device: &Device) -> Work {
-        self.layer.ours(device)
+        match self.kept {
+            None => self.layer.ours(device),
+            Some(kept) => self.layer.checkpointed(kept, device),
+        }
     }
 
     fn burn(&self, device: &Device) -> Option<Work> {
-        self.layer.burn(device)
+        self.kept.is_none().then(|| self.layer.burn(device)).flatten()
     }
 
     fn results(&self, device: &Device) -> Vec<f64> {

@@ -7,9 +7,9 @@
 
 use burn::{nn::Initializer, prelude::*};
 use recurrent_cells::{
-    CarouselConfig, Cell, CoupledLstmConfig, GnmtLstmConfig, GruCell, GruConfig, Layer,
-    LayerNormLstmConfig, LeakRate, LeakyConfig, Lengths, LstmCell, LstmConfig, OriginalLstmConfig,
-    PeepholeLstmConfig, ProjectedLstmConfig, RnnConfig, SkipConfig,
+    CarouselConfig, Cell, Checkpointed, CoupledLstmConfig, GnmtLstmConfig, GruCell, GruConfig,
+    Layer, LayerNormLstmConfig, LeakRate, LeakyConfig, Lengths, LstmCell, LstmConfig,
+    OriginalLstmConfig, PeepholeLstmConfig, ProjectedLstmConfig, RnnConfig, SkipConfig,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -221,6 +221,12 @@ impl LayerCase {
     fn lstm(&self, device: &Device) -> LstmCell {
         let h = self.shape[2];
         LstmConfig::new(h, h).with_recurrent_init(Initializer::Zeros).init(device)
+    }
+
+    /// The LSTM, which keeps so many steps at a time.
+    pub(crate) fn checkpointed(&self, every: usize, device: &Device) -> Work {
+        let device = self.device(device);
+        self.work(ready(Checkpointed::new(self.lstm(&device), every)), &device)
     }
 
     fn gru(&self, device: &Device) -> GruCell {
