@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use recurrent_seq2seq::search::Sampling;
 
 use crate::{device::DeviceName, settings::Set};
@@ -30,6 +30,8 @@ pub enum Command {
     Translate(Translate),
     /// Let a language model write
     Generate(Generate),
+    /// Show how a model cuts lines of text: standard input to standard output
+    Tokenize(Tokenize),
     /// Show what a model folder holds
     Inspect(Inspect),
     /// List the devices that models can run on
@@ -195,6 +197,30 @@ pub struct Generate {
     /// How tokens are drawn
     #[command(flatten)]
     pub drawing: Drawing,
+}
+
+/// `tokenize`.
+#[derive(Debug, Args)]
+pub struct Tokenize {
+    /// The model folder
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Whose tokens
+    #[arg(long, value_enum, default_value_t)]
+    pub side: Side,
+    /// Show their numbers
+    #[arg(long)]
+    pub ids: bool,
+}
+
+/// A side of a pair; a language model has one for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Side {
+    /// What is read.
+    #[default]
+    Source,
+    /// What is written.
+    Target,
 }
 
 /// `inspect`.

@@ -205,3 +205,16 @@ fn what_does_not_look_has_no_alignments() {
     MODELS.run(&arguments, "ab").refused_for(&["--alignments: blind has no attention"]);
     assert!(!file.exists());
 }
+
+#[test]
+fn texts_are_cut_as_the_model_cuts_them() {
+    let cut =
+        |more: &[&str]| MODELS.run(&[&["tokenize", "gru"], more].concat(), "ab\n\na b\n").done();
+    assert_eq!(cut(&[]).lines().collect::<Vec<_>>(), ["a b", "", "a <unk> b"]);
+    let ids = cut(&["--ids", "--side", "target"]);
+    let ids: Vec<Vec<u32>> = ids
+        .lines()
+        .map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(ids[2], [ids[0][0], 1, ids[0][1]]);
+}

@@ -1,0 +1,35 @@
+//! `recurrent tokenize`: how a model cuts texts.
+
+use std::io::{self, BufRead, Write};
+
+use anyhow::Context;
+
+use crate::{args, args::Side, examples::Tokenizers, folder::ModelFolder};
+
+/// See [`args::Tokenize`].
+///
+/// # Errors
+///
+/// If the model's tokenisers are not whole, or a line is not UTF-8.
+pub fn run(arguments: &args::Tokenize, out: &mut dyn Write) -> anyhow::Result<()> {
+    let tokenizers = Tokenizers::open(&ModelFolder::open(&arguments.model)?)?;
+    let tokenizer = match arguments.side {
+        Side::Source => tokenizers.source(),
+        Side::Target => tokenizers.target(),
+    };
+    for (n, line) in io::stdin().lock().lines().enumerate() {
+        let line = line.with_context(|| format!("standard input, line {}", n + 1))?;
+        let shown = |id: u32| match arguments.ids {
+            true => id.to_string(),
+            false => visible(tokenizer.vocabulary().token(id).unwrap_or_default()),
+        };
+        let tokens: Vec<String> = tokenizer.encode(&line).into_iter().map(shown).collect();
+        writeln!(out, "{}", tokens.join(" "))?;
+    }
+    Ok(())
+}
+
+/// A token without blanks, so that blanks part tokens.
+fn visible(token: &str) -> String {
+    token.chars().map(|character| if character.is_whitespace() { '␣' } else { character }).collect()
+}
