@@ -136,7 +136,7 @@ struct Options {
 impl Options {
     fn parse() -> Result<Self, Box<dyn Error>> {
         let out = PathBuf::from("target/lengths");
-        let mut options = Self { updates: 6000, seed: 1, out, json: false };
+        let mut options = Self { updates: 3000, seed: 1, out, json: false };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
