@@ -30,7 +30,7 @@ class Order:
         self.contexts = defaultdict(dict)
         for gram, count in counts.items():
             self.contexts[gram[:-1]][gram[-1]] = count
-        n = Counter(min(count, 4) for count in counts.values())
+        n = Counter(counts.values())
         y = n[1] / (n[1] + 2 * n[2])
         self.discounts = [0.0] + [
             max(0.0, k - (k + 1) * y * n[k + 1] / n[k]) if n[k] else 0.0 for k in (1, 2, 3)
@@ -44,20 +44,26 @@ class KneserNey:
     def __init__(self, sentences, order, vocabulary):
         self.order = order
         self.vocabulary = vocabulary
-        counts = [Counter() for _ in range(order)]
+        raw = [Counter() for _ in range(order)]
         for sentence in sentences:
-            padded = [BEGIN] * (order - 1) + sentence + [END]
-            for end in range(order - 1, len(padded)):
-                counts[order - 1][tuple(padded[end - order + 1 : end + 1])] += 1
-        # Below the highest order a gram counts once for each token that it follows.
-        for n in range(order - 2, -1, -1):
-            for gram in counts[n + 1]:
-                counts[n][gram[1:]] += 1
+            padded = [BEGIN, *sentence, END]
+            for end in range(1, len(padded)):
+                for n in range(min(order, end + 1)):
+                    raw[n][tuple(padded[end - n : end + 1])] += 1
+        # Below the highest order a gram counts once for each token that it follows, but for those at
+        # the beginning of a line, which follow nothing.
+        counts = []
+        for n in range(order):
+            if n == order - 1:
+                counts.append(raw[n])
+                continue
+            counts.append(Counter(gram[1:] for gram in raw[n + 1]))
+            counts[n].update({gram: c for gram, c in raw[n].items() if gram[0] == BEGIN})
         self.orders = [Order(c) for c in counts]
 
     def probability(self, context, token):
         p = 1.0 / self.vocabulary
-        for n, order in enumerate(self.orders):
+        for n, order in enumerate(self.orders[: len(context) + 1]):
             seen = order.contexts.get(context[len(context) - n :] if n else ())
             if not seen:
                 continue
@@ -70,9 +76,9 @@ class KneserNey:
     def perplexity(self, sentences):
         log, tokens = 0.0, 0
         for sentence in sentences:
-            padded = [BEGIN] * (self.order - 1) + sentence + [END]
-            for end in range(self.order - 1, len(padded)):
-                context = tuple(padded[end - self.order + 1 : end])
+            padded = [BEGIN, *sentence, END]
+            for end in range(1, len(padded)):
+                context = tuple(padded[max(0, end - self.order + 1) : end])
                 log += math.log(self.probability(context, padded[end]))
                 tokens += 1
         return math.exp(-log / tokens), tokens
@@ -89,11 +95,9 @@ def main():
     model = KneserNey(train, arguments.order, arguments.vocabulary)
     # A distribution sums to 1 over everything that can come.
     words = {token for sentence in train for token in sentence} | {END}
-    context = tuple([BEGIN] * (arguments.order - 1))
+    context = (BEGIN, *train[0])[: arguments.order - 1]
     whole = sum(model.probability(context, word) for word in words)
-    whole += (arguments.vocabulary - len(words)) / arguments.vocabulary * (
-        model.probability(context, object()) * arguments.vocabulary
-    )
+    whole += (arguments.vocabulary - len(words)) * model.probability(context, object())
     assert abs(whole - 1.0) < 1e-6, whole
     perplexity, tokens = model.perplexity(lines(arguments.test))
     print(f"order {arguments.order}: perplexity {perplexity:.3f} a token, {tokens} tokens")

@@ -263,3 +263,76 @@ impl<F: Real> Aligned<F> {
         unsafe { self.elements.slice(0, self.len) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What row `k` of register `register` of panel `n` should hold, from the definition.
+    fn expected(
+        w: &[f32],
+        [rows, all]: [usize; 2],
+        order: Order,
+        lanes: usize,
+        [n, k, register]: [usize; 3],
+    ) -> Vec<f32> {
+        let (first, columns, blocks) = match order {
+            Order::Columns => (0, all, 1),
+            Order::Blocks { count, of } => (0, all / of, count),
+            Order::LastBlock { of } => (all / of * (of - 1), all / of, 1),
+        };
+        let (block, unit) = match blocks {
+            1 => (0, (n * WIDEST + register) * lanes),
+            _ => (register, n * lanes),
+        };
+        let element = |unit: usize| {
+            let inside = unit < columns && k < rows;
+            if inside { w[k * all + first + block * columns + unit] } else { 0.0 }
+        };
+        (unit..unit + lanes).map(element).collect()
+    }
+
+    /// Rows and columns that fill registers, panels and stretches of rows, and such that do not; turned
+    /// or not, the same panels.
+    #[rstest]
+    fn every_element_is_in_its_place(
+        #[values(0, 1, 15, 16, 37)] rows: usize,
+        #[values(12, 48, 204)] columns: usize,
+        #[values(
+            Order::Columns,
+            Order::Blocks { count: 4, of: 4 },
+            Order::Blocks { count: 2, of: 3 },
+            Order::LastBlock { of: 3 }
+        )]
+        order: Order,
+        #[values(4, 16)] lanes: usize,
+    ) {
+        let w: Vec<f32> = (0..rows * columns).map(|n| n as f32 + 1.0).collect();
+        let turned: Vec<f32> = (0..columns)
+            .flat_map(|column| w.iter().skip(column).step_by(columns.max(1)).copied())
+            .collect();
+        let layouts = [
+            Layout { elements: &w, rows, columns, row_stride: columns, column_stride: 1 },
+            Layout { elements: &turned, rows, columns, row_stride: 1, column_stride: rows },
+        ];
+        for layout in layouts {
+            let panels = Panels::new(layout, order, lanes);
+            for n in 0..panels.count() {
+                let width = panels.get(n).width;
+                let blocks = panels.blocks;
+                assert_eq!(width, panels.columns(n).len().div_ceil(lanes) * blocks);
+                let from = n * panels.width * lanes * rows;
+                for k in 0..rows {
+                    for register in 0..width {
+                        let at = from + (k * width + register) * lanes;
+                        let found = &panels.elements.get()[at..at + lanes];
+                        let place = [n, k, register];
+                        assert_eq!(found, expected(&w, [rows, columns], order, lanes, place));
+                    }
+                }
+            }
+        }
+    }
+}
