@@ -136,13 +136,13 @@ pub fn show_by_length(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> 
     write!(out, "{table}")
 }
 
-/// Draws what there is to compare: `by-beam.svg`, `by-temperature.svg`, `by-length.svg`. The names of
-/// what was drawn.
+/// Draws what there is to compare: `by-beam.svg`, `by-temperature.svg`, `by-length.svg`. What has one
+/// point only is left out.
 ///
 /// # Errors
 ///
 /// If a picture cannot be drawn or written.
-pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<()> {
     make_folder(folder)?;
     let beam = |way| match way {
         Way::Beam(width) => Some(width as f64),
@@ -157,14 +157,12 @@ pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<Vec<&'static str>> {
         ("by-temperature.svg", "temperature", by_way(rows, temperature)),
         ("by-length.svg", "source tokens", by_length(rows)),
     ];
-    let mut drawn = Vec::new();
     for (name, x, panels) in pictures {
         if panels.iter().any(|panel| panel.curves.iter().any(|curve| curve.points.len() > 1)) {
             write_atomically(&folder.join(name), curves("", x, &panels)?.as_bytes())?;
-            drawn.push(name);
         }
     }
-    Ok(drawn)
+    Ok(())
 }
 
 /// Rows that belong to one model, in the order in which models come.

@@ -35,6 +35,12 @@ use crate::{
 ///
 /// If a model or the file is not whole, or something cannot be measured.
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
+    let several = arguments.beam.len() > 1 || arguments.temperature.len() > 1;
+    if arguments.pictures.is_some() && !several && arguments.by_length.is_none() {
+        bail!(
+            "--pictures has nothing to draw without --by-length, several --beam or --temperature"
+        );
+    }
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
@@ -51,10 +57,7 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
         show_comparison(&rows, arguments, pairs.len(), out)?;
     }
     if let Some(folder) = &arguments.pictures {
-        let drawn = comparison::draw(&rows, folder)?;
-        if drawn.is_empty() {
-            bail!("--pictures: there is one point, and nothing to draw");
-        }
+        comparison::draw(&rows, folder)?;
     }
     Ok(())
 }

@@ -97,6 +97,12 @@ fn lengths_are_parts_of_the_whole() {
 }
 
 #[test]
+fn one_point_is_no_picture() {
+    let arguments = ["evaluate", "gru", "--data", "test.tsv", "--beam", "2", "--pictures", "none"];
+    MODELS.run(&arguments, "").refused_for(&["--pictures has nothing to draw"]);
+}
+
+#[test]
 fn a_language_model_searches_for_nothing() {
     let arguments = ["evaluate", "language", "--data", "valid.tsv", "--beam", "2"];
     MODELS.run(&arguments, "").refused_for(&["--beam", "language is a language model"]);
