@@ -87,7 +87,7 @@ fn rows(
             // An ensemble has no loss to learn by.
             _ => Scores::new(),
         };
-        let names: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         for &way in &ways {
             let search = match way {
                 Way::Beam(beam) => {
@@ -113,11 +113,6 @@ fn rows(
         }
     }
     Ok(rows)
-}
-
-/// What a model is called in a table: its folder.
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// The scores of sources of similar length.

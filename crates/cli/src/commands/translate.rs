@@ -64,12 +64,14 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
             bail!("{flag}: {model} has no attention to show");
         }
     }
+    let search = search(arguments)?;
+    // Only now that nothing more can be refused: what stands in the file is gone then.
     if let Some(folder) = &arguments.attention {
         make_folder(folder)?;
     }
     let alignments = arguments.alignments.as_deref().map(Alignments::create).transpose()?;
     let mut translator = Translator {
-        search: search(arguments)?,
+        search,
         arguments,
         texts,
         models,

@@ -198,6 +198,17 @@ fn alignments_are_written_line_by_line() {
     }
 }
 
+/// What is refused loses no alignments of before.
+#[test]
+fn a_call_that_is_refused_leaves_the_file() {
+    let file = MODELS.path("kept.txt");
+    fs::write(&file, "0-0\n").unwrap();
+    let path = file.to_str().unwrap();
+    let arguments = ["translate", "gru", "--alignments", path, "--beam", "2", "--n-best", "3"];
+    MODELS.run(&arguments, "ab").refused_for(&["--n-best 3 needs a --beam of at least 3"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "0-0\n");
+}
+
 #[test]
 fn what_does_not_look_has_no_alignments() {
     let file = MODELS.path("none.txt");
