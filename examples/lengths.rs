@@ -21,7 +21,7 @@ use recurrent_cells::AnyCell;
 use recurrent_examples::plot::{Chart, Line, Scale, Stroke};
 use recurrent_seq2seq::{
     BridgeKind, Context, DecoderConfig, DecoderKind, EncoderConfig, PairBatch, Reading, Readout,
-    Seq2Seq, Seq2SeqConfig,
+    Seq2Seq, Seq2SeqConfig, Translator,
     search::{Hypothesis, LengthRatio, greedy},
 };
 use recurrent_training::{

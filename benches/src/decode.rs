@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
 use recurrent_seq2seq::{
-    Seq2Seq,
+    Seq2Seq, Translator,
     search::{Beam, Hypothesis, Limits, beam, greedy},
 };
 use serde_json::{Value, json};

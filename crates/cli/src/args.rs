@@ -28,6 +28,9 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Turn lines of text into other lines of text: standard input to standard output
     Translate(Translate),
+    /// Show how likely a model finds given outputs: lines of source, tab and target on standard input,
+    /// log-probabilities in nats on standard output
+    Score(Score),
     /// Let a language model write
     Generate(Generate),
     /// Show how a model cuts lines of text: standard input to standard output
@@ -55,6 +58,9 @@ pub struct Train {
     /// Go on with the training in the model folder, from its newest checkpoint
     #[arg(long)]
     pub resume: bool,
+    /// Begin with the weights of this model, which has the same sizes and tokens
+    #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
+    pub init: Option<PathBuf>,
     /// Another value for a key of the configuration, as in `--set training.epochs=3`; may be
     /// repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -88,6 +94,23 @@ pub struct Evaluate {
     /// in `1,2,5`, are compared
     #[arg(long, value_name = "N", value_delimiter = ',')]
     pub beam: Vec<NonZeroUsize>,
+    /// How much longer outputs are preferred, `α` of the length penalty. Several, as in `0,0.6,1`, are
+    /// compared
+    #[arg(long, value_name = "ALPHA", value_delimiter = ',', value_parser = penalty)]
+    pub length_penalty: Vec<f64>,
+    /// How much outputs are preferred that look at all of their source, `β` of the coverage penalty.
+    /// Several, as in `0,0.2`, are compared
+    #[arg(long, value_name = "BETA", value_delimiter = ',', value_parser = penalty)]
+    pub coverage_penalty: Vec<f64>,
+    /// For a model of several languages: measure only what is read in this one
+    #[arg(long, value_name = "LANGUAGE")]
+    pub from: Option<String>,
+    /// For a model of several languages: measure only what is written in this one
+    #[arg(long, value_name = "LANGUAGE")]
+    pub to: Option<String>,
+    /// For a model of several languages: measure the way through this one as well, in two steps
+    #[arg(long, value_name = "LANGUAGE")]
+    pub pivot: Option<String>,
     /// Draw one output for each source by its probability, at this temperature. Several, as in
     /// `0.5,1`, are compared
     #[arg(long, value_name = "T", value_delimiter = ',', value_parser = temperature)]
@@ -104,6 +127,19 @@ pub struct Evaluate {
     /// How results are shown
     #[command(flatten)]
     pub format: Format,
+}
+
+impl Evaluate {
+    /// Whether several ways to search are compared.
+    pub fn compares(&self) -> bool {
+        let counts = [
+            self.beam.len(),
+            self.temperature.len(),
+            self.length_penalty.len(),
+            self.coverage_penalty.len(),
+        ];
+        counts.into_iter().any(|count| count > 1)
+    }
 }
 
 /// `translate`.
@@ -125,6 +161,22 @@ pub struct Translate {
     /// How many outputs are shown for each line, with their scores
     #[arg(long, value_name = "N", conflicts_with = "sample")]
     pub n_best: Option<NonZeroUsize>,
+    /// How much longer outputs are preferred, `α` of the length penalty; as in training by default
+    #[arg(long, value_name = "ALPHA", conflicts_with = "sample", value_parser = penalty)]
+    pub length_penalty: Option<f64>,
+    /// How much outputs are preferred that look at all of their source, `β` of the coverage penalty; as
+    /// in training by default
+    #[arg(long, value_name = "BETA", conflicts_with = "sample", value_parser = penalty)]
+    pub coverage_penalty: Option<f64>,
+    /// Which language to write, for a model of several
+    #[arg(long, value_name = "LANGUAGE")]
+    pub to: Option<String>,
+    /// Write this language first and translate that, for a model of several
+    #[arg(long, value_name = "LANGUAGE", requires = "to")]
+    pub pivot: Option<String>,
+    /// Put the source word that was looked at most in the place of every unknown token
+    #[arg(long)]
+    pub replace_unknown: bool,
     /// Draw outputs by their probabilities, instead of searching for the likeliest
     #[arg(long, conflicts_with = "beam")]
     pub sample: bool,
@@ -199,6 +251,23 @@ pub struct Generate {
     pub drawing: Drawing,
 }
 
+/// `score`.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// Model folders; several vote as an ensemble
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<PathBuf>,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// Which language the targets are in, for a model of several
+    #[arg(long, value_name = "LANGUAGE")]
+    pub to: Option<String>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
 /// `tokenize`.
 #[derive(Debug, Args)]
 pub struct Tokenize {
@@ -229,6 +298,9 @@ pub struct Inspect {
     /// The model folder
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+    /// Draw which layer reads what into this SVG file; of a GNMT
+    #[arg(long, value_name = "FILE")]
+    pub wiring: Option<PathBuf>,
     /// How results are shown
     #[command(flatten)]
     pub format: Format,
@@ -297,6 +369,13 @@ fn temperature(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if f64::is_finite(value) && value > 0.0 => Ok(value),
         _ => Err("must be a number above 0".to_owned()),
+    }
+}
+
+fn penalty(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if f64::is_finite(value) && value >= 0.0 => Ok(value),
+        _ => Err("must be a number of at least 0".to_owned()),
     }
 }
 

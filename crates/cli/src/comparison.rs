@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     atomic::{make_folder, write_atomically},
-    picture::{Curve, Panel, curves},
+    picture::{Curve, HeatMap, Panel, curves},
     report::{Measured, score},
     terminal::{Align, Stream, Table},
 };
@@ -15,7 +15,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Way {
     /// So many hypotheses at once.
-    Beam(usize),
+    Beam {
+        /// How many.
+        width: usize,
+        /// `α`.
+        length_penalty: f64,
+        /// `β`.
+        coverage_penalty: f64,
+    },
     /// Drawn at this temperature.
     Temperature(f64),
 }
@@ -23,8 +30,15 @@ pub enum Way {
 impl Way {
     fn shown(self) -> String {
         match self {
-            Self::Beam(1) => "greedy".to_owned(),
-            Self::Beam(width) => format!("beam {width}"),
+            Self::Beam { width: 1, .. } => "greedy".to_owned(),
+            Self::Beam { width, length_penalty, coverage_penalty } => {
+                let weighed = |name, weight| match weight {
+                    0.0 => String::new(),
+                    _ => format!(", {name} {weight}"),
+                };
+                let (alpha, beta) = (weighed("α", length_penalty), weighed("β", coverage_penalty));
+                format!("beam {width}{alpha}{beta}")
+            }
             Self::Temperature(temperature) => format!("temperature {temperature}"),
         }
     }
@@ -66,7 +80,11 @@ impl Row {
     /// As `--json` shows it.
     pub fn to_json(&self) -> Value {
         let way = match self.way {
-            Way::Beam(width) => json!({ "beam": width }),
+            Way::Beam { width, length_penalty, coverage_penalty } => json!({
+                "beam": width,
+                "length_penalty": length_penalty,
+                "coverage_penalty": coverage_penalty,
+            }),
             Way::Temperature(temperature) => json!({ "temperature": temperature }),
         };
         json!({
@@ -136,8 +154,8 @@ pub fn show_by_length(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> 
     write!(out, "{table}")
 }
 
-/// Draws what there is to compare: `by-beam.svg`, `by-temperature.svg`, `by-length.svg`. What has one
-/// point only is left out.
+/// Draws what there is to compare: `by-beam.svg`, `by-temperature.svg`, `by-length.svg`, and for each
+/// model and score a map over both penalties, `penalties-bleu.svg`. What has one point only is left out.
 ///
 /// # Errors
 ///
@@ -145,20 +163,29 @@ pub fn show_by_length(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> 
 pub fn draw(rows: &[Row], folder: &Path) -> anyhow::Result<()> {
     make_folder(folder)?;
     let beam = |way| match way {
-        Way::Beam(width) => Some(width as f64),
+        Way::Beam { width, .. } => Some(width as f64),
         Way::Temperature(_) => None,
     };
     let temperature = |way| match way {
         Way::Temperature(temperature) => Some(temperature),
-        Way::Beam(_) => None,
+        Way::Beam { .. } => None,
     };
+    for (n, model) in models(rows).into_iter().enumerate() {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.model == model).collect();
+        for (name, map) in by_penalties(&rows) {
+            let number = if n == 0 { String::new() } else { format!("-{}", n + 1) };
+            let path = folder.join(format!("penalties-{name}{number}.svg"));
+            write_atomically(&path, map.svg().as_bytes())?;
+        }
+    }
     let pictures = [
         ("by-beam.svg", "beam width", by_way(rows, beam)),
         ("by-temperature.svg", "temperature", by_way(rows, temperature)),
         ("by-length.svg", "source tokens", by_length(rows)),
     ];
     for (name, x, panels) in pictures {
-        if panels.iter().any(|panel| panel.curves.iter().any(|curve| curve.points.len() > 1)) {
+        let differ = |curve: &Curve| curve.points.iter().any(|point| point.0 != curve.points[0].0);
+        if panels.iter().any(|panel| panel.curves.iter().any(differ)) {
             write_atomically(&folder.join(name), curves("", x, &panels)?.as_bytes())?;
         }
     }
@@ -199,6 +226,49 @@ fn by_way(rows: &[Row], x: impl Fn(Way) -> Option<f64>) -> Vec<Panel> {
             Panel { curves: models(rows).iter().map(curve).collect(), label: name.clone() }
         })
         .collect()
+}
+
+/// For each score that depends on the search, a map over `α` and `β`, of the widest beam; none where
+/// there are no two of both.
+fn by_penalties(rows: &[&Row]) -> Vec<(String, HeatMap)> {
+    let Some(first) = rows.first() else { return Vec::new() };
+    let beam = |row: &&Row| match row.way {
+        Way::Beam { width, length_penalty, coverage_penalty } => {
+            Some((width, length_penalty, coverage_penalty))
+        }
+        Way::Temperature(_) => None,
+    };
+    let ways: Vec<(usize, f64, f64)> = rows.iter().filter_map(beam).collect();
+    let Some(widest) = ways.iter().map(|way| way.0).max() else { return Vec::new() };
+    let each = |of: &dyn Fn(&(usize, f64, f64)) -> f64| {
+        let mut all: Vec<f64> = ways.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.dedup();
+        all
+    };
+    let (alphas, betas) = (each(&|way| way.1), each(&|way| way.2));
+    if alphas.len() < 2 || betas.len() < 2 {
+        return Vec::new();
+    }
+    let names = first.measured.scores.iter().map(|(name, _)| name.to_owned());
+    let names = names.filter(|name| name != "nll" && name != "ppl");
+    let map = |name: String| {
+        let at = |alpha: f64, beta: f64| {
+            let row = rows.iter().find(|row| beam(row) == Some((widest, alpha, beta)))?;
+            row.measured.scores.get(&name)
+        };
+        let row = |beta: &f64| alphas.iter().map(|alpha| at(*alpha, *beta)).collect();
+        let map = HeatMap {
+            title: format!("{name}, beam {widest}"),
+            row_axis: "β".to_owned(),
+            rows: betas.iter().map(ToString::to_string).collect(),
+            column_axis: "α".to_owned(),
+            columns: alphas.iter().map(ToString::to_string).collect(),
+            cells: betas.iter().map(row).collect(),
+        };
+        (name, map)
+    };
+    names.map(map).collect()
 }
 
 /// A panel for each score, a curve for each model and search.

@@ -1,11 +1,10 @@
 //! From sources to outputs, many at a time.
 
-use recurrent_cells::AnyCell;
 use recurrent_seq2seq::{
-    Seq2Seq,
+    Translator,
     search::{
-        Beam, Ensemble, Generator, Hypothesis, LengthRatio, Sampling, SearchError, beam, greedy,
-        sample_numbered,
+        Beam, Ensemble, Generator, Hypothesis, LengthRatio, Sampling, SearchError, beam, forced,
+        greedy, sample_numbered,
     },
 };
 
@@ -25,16 +24,16 @@ pub enum Search {
 
 /// Models that decode together, and how.
 #[derive(Debug)]
-pub struct Decoding<'m> {
+pub struct Decoding<'m, M> {
     /// One model, or an ensemble.
-    pub models: &'m [Seq2Seq<AnyCell>],
+    pub models: &'m [M],
     /// How long outputs get.
     pub ratio: LengthRatio,
     /// How they are searched for.
     pub search: Search,
 }
 
-impl Decoding<'_> {
+impl<M: Translator> Decoding<'_, M> {
     /// The outputs of every source, best first, in the order of the sources. `sources` are ids
     /// without special ones, each with a number, so that what is drawn for a source does not depend
     /// on which others are decoded at once.
@@ -88,6 +87,33 @@ impl Decoding<'_> {
             Search::Sample(settings) => sample_numbered(generator, settings, &limits, numbers),
         }
     }
+}
+
+/// How likely the models, one or an ensemble, find `targets` for `sources`, both ids without special
+/// ones, in their order.
+///
+/// # Errors
+///
+/// If a model does not give numbers.
+pub fn scored<M: Translator>(
+    models: &[M],
+    sources: &[Vec<u32>],
+    targets: &[Vec<u32>],
+) -> Result<Vec<Hypothesis>, SearchError> {
+    let numbered: Vec<(u64, Vec<u32>)> = (0..).zip(sources.iter().cloned()).collect();
+    let mut found = vec![None; sources.len()];
+    for rows in batches(&numbered) {
+        let of = |texts: &[Vec<u32>]| -> Vec<Vec<u32>> {
+            rows.iter().map(|row| texts[*row].clone()).collect()
+        };
+        let (sources, targets) = (of(sources), of(targets));
+        let generators = models.iter().map(|model| model.generator(&sources)).collect();
+        let together = Ensemble::new(generators).expect("models that score together fit");
+        for (row, hypothesis) in rows.into_iter().zip(forced(&together, &targets)?) {
+            found[row] = Some(hypothesis);
+        }
+    }
+    Ok(found.into_iter().map(|found| found.expect("every row is in one batch")).collect())
 }
 
 /// Rows of similar length together, longest first, within a budget of tokens.

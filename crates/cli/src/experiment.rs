@@ -1,11 +1,12 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
+use recurrent_gnmt::GnmtConfig;
 use recurrent_seq2seq::{DecoderKind, LanguageModelConfig, Seq2SeqConfig, search::Beam};
-use recurrent_text::{BatchSize, Bucketing, PairFiles, PairTransform, TokenizerConfig};
+use recurrent_text::{BatchSize, Bucketing, TokenizerConfig};
 use recurrent_training::{OutOfRange, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{decode::Search, metric::Metric, settings::Validate};
+use crate::{data::DataConfig, decode::Search, metric::Metric, settings::Validate};
 
 /// A whole experiment, as a file that people write. `configs/reference.toml` comments every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,22 +27,6 @@ pub struct Experiment {
     /// How its outputs are searched for and measured.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
-}
-
-/// What is learned from and measured on. Paths are relative to where the program is started.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// What the model learns from.
-    pub train: PairFiles,
-    /// What chooses the best epoch.
-    pub valid: PairFiles,
-    /// What the model is measured on after training.
-    #[serde(default)]
-    pub test: Option<PairFiles>,
-    /// What is done to all of them.
-    #[serde(default)]
-    pub transform: PairTransform,
 }
 
 /// What a token is, on both sides.
@@ -65,6 +50,8 @@ pub enum TokensConfig {
 pub enum ModelConfig {
     /// From a text to another.
     Seq2seq(Seq2SeqConfig),
+    /// From a text to another, with Google's Neural Machine Translation system.
+    Gnmt(GnmtConfig),
     /// Text, token by token. It learns from the targets of its data.
     LanguageModel(LanguageModelConfig),
 }
@@ -132,15 +119,22 @@ impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
         self.training.validate().map_err(|wrong| wrong.under("training"))?;
+        self.data.validate()?;
         self.validate_metric()?;
         self.validate_coverage()?;
+        let several = !self.data.pairs.is_empty();
+        let shared = matches!(self.tokens, TokensConfig::Shared(_));
+        let range = "`shared` for a model of several languages";
+        OutOfRange::check("tokens", "separate", |_| shared || !several, range)?;
         let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
         OutOfRange::check("batches.size", size, |size| *size > 0, "above 0")?;
-        let shared = matches!(self.tokens, TokensConfig::Shared(_));
         let (key, checked) = match &self.model {
             // Sizes are known when the data is read; here only whether they are the same counts.
             ModelConfig::Seq2seq(config) => {
                 ("model.seq2seq", config.validate(if shared { [4, 4] } else { [4, 5] }))
+            }
+            ModelConfig::Gnmt(config) => {
+                ("model.gnmt", config.validate(if shared { [4, 4] } else { [4, 5] }))
             }
             ModelConfig::LanguageModel(config) => {
                 let range = "`shared`: a language model has one vocabulary";
@@ -173,7 +167,7 @@ impl Experiment {
     /// The metric that chooses the best epoch has to be among those that are measured.
     fn validate_metric(&self) -> Result<(), OutOfRange> {
         let mut names = vec!["nll", "ppl"];
-        if let ModelConfig::Seq2seq(_) = self.model {
+        if let ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) = self.model {
             names.extend(self.evaluation.metrics.iter().map(|metric| metric.name()));
         }
         let name = &self.training.metric.name;

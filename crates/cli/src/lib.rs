@@ -4,13 +4,16 @@
 //! |---|---|
 //! | which commands and options are there | [`args`] |
 //! | what does a command do | [`commands`] |
+//! | what is learned from and measured on | [`data`] |
 //! | what does a configuration say, and where is it wrong | [`settings`] |
 //! | where does a model run | [`device`] |
 //! | what is in the folder of a trained model | [`folder`], [`weights`] |
 //! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
+//! | which models turn texts into texts | [`any_translator`] |
 //! | which word looked at which | [`alignment`] |
 //! | how do models and searches compare | [`comparison`] |
+//! | from which language to which, how well | [`language_matrix`] |
 //! | what does a training look like | [`picture`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
@@ -19,10 +22,12 @@
 //! code 2.
 
 pub mod alignment;
+pub mod any_translator;
 pub mod args;
 pub mod atomic;
 pub mod commands;
 pub mod comparison;
+pub mod data;
 pub mod decode;
 pub mod device;
 pub mod error;
@@ -30,6 +35,7 @@ pub mod examples;
 pub mod experiment;
 pub mod folder;
 pub mod interrupt;
+pub mod language_matrix;
 pub mod metric;
 pub mod picture;
 pub mod pytorch;

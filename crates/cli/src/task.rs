@@ -1,17 +1,18 @@
 //! What is different between kinds of models when they are trained from a configuration.
 
-use anyhow::Context;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
-use recurrent_seq2seq::{
-    LanguageModel, LanguageModelConfig, Seq2Seq, Seq2SeqConfig, search::Sampling,
-};
-use recurrent_text::{Group, Pair, group_references};
+use recurrent_seq2seq::{LanguageModel, LanguageModelConfig, Translator, search::Sampling};
+use recurrent_text::{Group, Pair, Tokenizer, group_references};
 use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
 
 use crate::{
+    any_translator::TranslatorConfig,
     decode::Search,
-    examples::{Examples, PairBatches, TextBatches},
+    examples::{PairBatches, TextBatches, Tokenizers},
     experiment::Experiment,
     folder::ModelFolder,
     metric::Metric,
@@ -49,6 +50,13 @@ pub trait Task {
     /// A model as it is drawn.
     fn init(&self, device: &Device) -> Self::Model;
 
+    /// A model with the weights of another one.
+    ///
+    /// # Errors
+    ///
+    /// If the other one has other tokens or sizes, or is not whole.
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model>;
+
     /// Batches of `pairs`, which an error calls `key`.
     ///
     /// # Errors
@@ -78,36 +86,34 @@ pub trait Task {
     ) -> anyhow::Result<Measured>;
 }
 
+/// Why the weights of a model are of no use to another.
+const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
+
 /// From a text to another.
 #[derive(Clone, Debug)]
-pub struct Translation {
+pub struct Translation<C> {
+    config: C,
     texts: TextToText,
     experiment: Experiment,
 }
 
-impl Translation {
+impl<C: TranslatorConfig> Translation<C> {
     /// Learns tokens from what the model is to learn from.
     ///
     /// # Errors
     ///
     /// If the model or the tokens do not fit the data.
-    pub fn new(
-        config: &Seq2SeqConfig,
-        experiment: &Experiment,
-        train: &[Pair],
-    ) -> anyhow::Result<Self> {
-        let texts = TextToText::learn(config, &experiment.tokens, train)?;
-        Ok(Self::of(texts, experiment))
-    }
-
-    /// Of a model that was trained before.
-    pub fn of(texts: TextToText, experiment: &Experiment) -> Self {
-        Self { texts, experiment: experiment.clone() }
+    pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
+        let texts = {
+            let languages = experiment.data.languages()?;
+            TextToText::learn(config.clone().into(), &experiment.tokens, &languages, train)?
+        };
+        Ok(Self { config: config.clone(), texts, experiment: experiment.clone() })
     }
 }
 
-impl Task for Translation {
-    type Model = Seq2Seq<AnyCell>;
+impl<C: TranslatorConfig> Task for Translation<C> {
+    type Model = C::Model;
     type Batches = PairBatches;
 
     fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
@@ -115,19 +121,27 @@ impl Task for Translation {
     }
 
     fn init(&self, device: &Device) -> Self::Model {
-        self.texts.init(device)
+        self.config.draw(self.texts.about.vocabulary, device)
+    }
+
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
+        let folder = ModelFolder::open(other)?;
+        let same = Tokenizers::open(&folder)?.same(&self.texts.tokenizers);
+        ensure!(same, "--init {}: {OTHER_TOKENS}", other.display());
+        let load = || folder.load_weights(self.init(device));
+        load().with_context(|| format!("--init {}", other.display()))
     }
 
     fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<PairBatches> {
-        let examples = Examples::new(pairs, &self.texts.tokenizers);
-        PairBatches::new(examples, &self.experiment.batches)
-            .with_context(|| format!("`{key}` cannot be used"))
+        self.texts.batches(pairs, &self.experiment.batches, key)
     }
 
     fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
         let batches = self.batches(pairs, "data.valid")?;
         let mut groups = group_references(pairs);
-        groups.truncate(self.experiment.evaluation.valid_outputs.unwrap_or(usize::MAX));
+        if let Some(count) = self.experiment.evaluation.valid_outputs {
+            groups = evenly(groups, count);
+        }
         let (texts, metrics) = (self.texts.clone(), self.experiment.evaluation.metrics.clone());
         Ok(Box::new(move |model, at| {
             let scores = validation_loss(model, &batches, at).scores();
@@ -165,9 +179,9 @@ impl Task for Translation {
 /// # Errors
 ///
 /// If the search is out of its ranges, or there is nothing to measure.
-pub fn measured(
+pub fn measured<M: Translator>(
     texts: &TextToText,
-    models: &[Seq2Seq<AnyCell>],
+    models: &[M],
     pairs: &[Pair],
     (search, metrics): (Search, &[Metric]),
     scores: Scores,
@@ -181,6 +195,14 @@ pub fn measured(
     };
     let examples = spread(&groups, &outputs, EXAMPLES).map(example).collect();
     Ok((Measured { scores, examples }, groups, outputs))
+}
+
+/// `count` of `groups`, or all if there are no more, from the first to the last: each pair of languages
+/// has its share.
+fn evenly(groups: Vec<Group>, count: usize) -> Vec<Group> {
+    let all = groups.len();
+    let picked = |n: &usize| n * count / all != (n + 1) * count / all || count >= all;
+    groups.into_iter().enumerate().filter(|(n, _)| picked(n)).map(|(_, group)| group).collect()
 }
 
 /// `count` of `groups` and their outputs, at equal distances.
@@ -252,6 +274,18 @@ impl Task for Language {
         self.text.init(device)
     }
 
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
+        let folder = ModelFolder::open(other)?;
+        let Tokenizers::Shared(tokenizer) = Tokenizers::open(&folder)? else {
+            bail!("--init {}: a language model has one tokeniser", other.display());
+        };
+        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
+        let same = tokens(&tokenizer) == tokens(&self.text.tokenizer);
+        ensure!(same, "--init {}: {OTHER_TOKENS}", other.display());
+        let load = || folder.load_weights(self.init(device));
+        load().with_context(|| format!("--init {}", other.display()))
+    }
+
     fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
         let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
         TextBatches::new(texts, &self.experiment.batches)
@@ -275,5 +309,27 @@ impl Task for Language {
         let texts = self.text.write(model, "", &sampling, self.text.about.longest)?;
         let example = |output| Example { source: String::new(), output, references: Vec::new() };
         Ok(Measured { scores, examples: texts.into_iter().map(example).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_picked_evenly() {
+        let groups = |count: usize| -> Vec<Group> {
+            let group = |n: usize| Group { source: n.to_string(), targets: Vec::new() };
+            (0..count).map(group).collect()
+        };
+        for (all, count) in [(10, 3), (10, 10), (10, 20), (7, 1), (1000, 800), (0, 5)] {
+            let picked = evenly(groups(all), count);
+            assert_eq!(picked.len(), count.min(all), "{count} of {all}");
+            let numbers = picked.iter().map(|group| group.source.parse::<usize>().unwrap());
+            let numbers: Vec<usize> = numbers.collect();
+            let gaps: Vec<usize> = numbers.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let (least, most) = (gaps.iter().min(), gaps.iter().max());
+            assert!(least.zip(most).is_none_or(|(least, most)| most - least <= 1), "{numbers:?}");
+        }
     }
 }

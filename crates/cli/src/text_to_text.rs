@@ -1,39 +1,39 @@
-//! A sequence-to-sequence model with all it takes to use it: texts in, texts out.
+//! A model that turns texts into texts with all it takes to use it.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
-use recurrent_cells::AnyCell;
 use recurrent_seq2seq::{
-    Seq2Seq, Seq2SeqConfig,
+    Translator,
     search::{Hypothesis, LengthRatio},
 };
-use recurrent_text::{Group, Pair, TokenizerConfig, UNK};
+use recurrent_text::{Bucketing, Group, Pair, TargetLanguages, TokenizerConfig, UNK};
 use recurrent_training::Scores;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    any_translator::{AnyTranslator, Architecture},
     decode::{Decoding, Search},
-    examples::{Examples, Tokenizers},
+    examples::{Examples, PairBatches, Tokenizers},
     experiment::TokensConfig,
     folder::ModelFolder,
     metric::Metric,
 };
 
-/// What `config.json` calls a sequence-to-sequence model.
-pub const KIND: &str = "seq2seq";
-
-/// What `config.json` says of a sequence-to-sequence model.
+/// What `config.json` says of a model that turns texts into texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct About {
+pub struct About<C = Architecture> {
     /// Sizes and kinds.
-    pub config: Seq2SeqConfig,
+    pub config: C,
     /// Ids of the source and of the target.
     pub vocabulary: [usize; 2],
     /// How long outputs get.
     pub length_ratio: LengthRatio,
     /// The most tokens of a source that the model has learned from.
     pub longest_source: usize,
+    /// The languages that the model can be asked for; none where it is of one pair.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
 }
 
 /// A model that turns texts into texts, and its tokenisers.
@@ -54,6 +54,13 @@ pub struct Written {
     pub hypothesis: Hypothesis,
 }
 
+impl<C> About<C> {
+    fn with_config<D>(self, change: impl FnOnce(C) -> D) -> About<D> {
+        let Self { config, vocabulary, length_ratio, longest_source, languages } = self;
+        About { config: change(config), vocabulary, length_ratio, longest_source, languages }
+    }
+}
+
 impl TextToText {
     /// Learns tokens and lengths from the pairs that the model is to learn from.
     ///
@@ -61,23 +68,25 @@ impl TextToText {
     ///
     /// If tokenisers cannot be made of the pairs, or the model is out of its ranges.
     pub fn learn(
-        config: &Seq2SeqConfig,
+        config: Architecture,
         tokens: &TokensConfig,
+        languages: &TargetLanguages,
         pairs: &[Pair],
     ) -> anyhow::Result<Self> {
         ensure!(
             pairs.iter().any(|pair| !pair.source.is_empty()),
             "`data.train` has no sources: a sequence-to-sequence model learns from pairs"
         );
-        let tokenizers = learn_tokenizers(tokens, pairs)?;
+        let tokenizers = learn_tokenizers(tokens, languages, pairs)?;
         let examples = Examples::new(pairs, &tokenizers);
         let about = About {
-            config: config.clone(),
+            config,
             vocabulary: tokenizers.sizes(),
             length_ratio: examples.length_ratio().context("`data.train` has no pairs")?,
             longest_source: examples.longest_source(),
+            languages: languages.codes().to_vec(),
         };
-        config.validate(about.vocabulary)?;
+        about.config.validate(about.vocabulary)?;
         Ok(Self { about, tokenizers })
     }
 
@@ -87,10 +96,20 @@ impl TextToText {
     ///
     /// If the folder is of another kind of model, or its files do not fit together.
     pub fn open(folder: &ModelFolder) -> anyhow::Result<Self> {
-        let kind = folder.kind().unwrap_or_default();
         let path = folder.path().display();
-        ensure!(kind == KIND, "{path} holds a model of the kind `{kind}`, needed is `{KIND}`");
-        let about: About = folder.model()?;
+        let about = match folder.kind() {
+            Some(Architecture::SEQ2SEQ) => {
+                About::with_config(folder.model()?, Architecture::Seq2seq)
+            }
+            Some(Architecture::GNMT) => About::with_config(folder.model()?, Architecture::Gnmt),
+            kind => bail!(
+                "{path} holds a model of the kind `{}`, needed is one that turns texts into texts: `{}` \
+                 or `{}`",
+                kind.unwrap_or_default(),
+                Architecture::SEQ2SEQ,
+                Architecture::GNMT
+            ),
+        };
         let tokenizers = Tokenizers::open(folder)?;
         let (described, found) = (about.vocabulary, tokenizers.sizes());
         ensure!(
@@ -106,14 +125,11 @@ impl TextToText {
     /// # Errors
     ///
     /// If a file of it is missing, damaged, or does not fit the others.
-    pub fn load(
-        path: &std::path::Path,
-        device: &Device,
-    ) -> anyhow::Result<(Self, Seq2Seq<AnyCell>)> {
+    pub fn load(path: &std::path::Path, device: &Device) -> anyhow::Result<(Self, AnyTranslator)> {
         let folder = ModelFolder::open(path)?;
-        let model = Self::open(&folder)?;
-        let weights = folder.load_weights(model.init(device))?;
-        Ok((model, weights))
+        let texts = Self::open(&folder)?;
+        let model = texts.about.config.load(texts.about.vocabulary, &folder, device)?;
+        Ok((texts, model))
     }
 
     /// Writes everything but the weights.
@@ -122,13 +138,31 @@ impl TextToText {
     ///
     /// If a file cannot be written.
     pub fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
-        folder.describe(KIND, &self.about)?;
+        let about = self.about.clone();
+        match &self.about.config {
+            Architecture::Seq2seq(config) => {
+                folder.describe(Architecture::SEQ2SEQ, &about.with_config(|_| config))?;
+            }
+            Architecture::Gnmt(config) => {
+                folder.describe(Architecture::GNMT, &about.with_config(|_| config))?;
+            }
+        }
         self.tokenizers.save(folder)
     }
 
-    /// A model as it is drawn.
-    pub fn init(&self, device: &Device) -> Seq2Seq<AnyCell> {
-        self.about.config.init(self.about.vocabulary, device)
+    /// Batches of `pairs`, which an error calls `key`.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    pub fn batches(
+        &self,
+        pairs: &[Pair],
+        bucketing: &Bucketing,
+        key: &str,
+    ) -> anyhow::Result<PairBatches> {
+        let examples = Examples::new(pairs, &self.tokenizers);
+        PairBatches::new(examples, bucketing).with_context(|| format!("`{key}` cannot be used"))
     }
 
     /// What the models write for `sources`, best first. What is drawn for a source depends on its
@@ -137,9 +171,9 @@ impl TextToText {
     /// # Errors
     ///
     /// If the search is out of its ranges, or a model does not give numbers.
-    pub fn write(
+    pub fn write<M: Translator>(
         &self,
-        models: &[Seq2Seq<AnyCell>],
+        models: &[M],
         sources: &[(u64, &str)],
         search: Search,
     ) -> anyhow::Result<Vec<Vec<Written>>> {
@@ -157,15 +191,38 @@ impl TextToText {
         Ok(written.map(Iterator::collect).collect())
     }
 
+    /// What the models write in `language` for `sources`, best first.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write), and if the language is none of the model's or a source has the token of
+    /// one in it.
+    pub fn write_in<M: Translator>(
+        &self,
+        models: &[M],
+        sources: &[String],
+        language: &str,
+        search: &Search,
+    ) -> anyhow::Result<Vec<Vec<Written>>> {
+        let languages = TargetLanguages::new(&self.about.languages)?;
+        let asked = sources.iter().enumerate().map(|(n, source)| {
+            let asked = languages.ask(language, source);
+            asked.with_context(|| format!("source {}", n + 1))
+        });
+        let asked: Vec<String> = asked.collect::<anyhow::Result<_>>()?;
+        let numbered: Vec<(u64, &str)> = (0..).zip(asked.iter().map(String::as_str)).collect();
+        self.write(models, &numbered, search.clone())
+    }
+
     /// What the models write for the source of every group, and `scores` with what `metrics` say of
     /// it.
     ///
     /// # Errors
     ///
     /// If the search is out of its ranges, or there is nothing to measure.
-    pub fn measure(
+    pub fn measure<M: Translator>(
         &self,
-        models: &[Seq2Seq<AnyCell>],
+        models: &[M],
         groups: &[Group],
         search: Search,
         metrics: &[Metric],
@@ -220,7 +277,11 @@ fn shown(ids: &[u32], tokenizer: &recurrent_text::Tokenizer) -> Vec<String> {
     ids.iter().map(token).chain(["</s>".to_owned()]).collect()
 }
 
-fn learn_tokenizers(tokens: &TokensConfig, pairs: &[Pair]) -> anyhow::Result<Tokenizers> {
+fn learn_tokenizers(
+    tokens: &TokensConfig,
+    languages: &TargetLanguages,
+    pairs: &[Pair],
+) -> anyhow::Result<Tokenizers> {
     let sources = || pairs.iter().map(|pair| pair.source.as_str());
     let targets = || pairs.iter().map(|pair| pair.target.as_str());
     let train = |key: &str, config: &TokenizerConfig, texts: &mut dyn Iterator<Item = &str>| {
@@ -228,7 +289,9 @@ fn learn_tokenizers(tokens: &TokensConfig, pairs: &[Pair]) -> anyhow::Result<Tok
     };
     match tokens {
         TokensConfig::Shared(config) => {
-            let both = train("tokens.shared", config, &mut sources().chain(targets()))?;
+            let mut config = config.clone();
+            config.extra.extend(languages.tokens());
+            let both = train("tokens.shared", &config, &mut sources().chain(targets()))?;
             Ok(Tokenizers::Shared(both))
         }
         TokensConfig::Separate { source, target } => Ok(Tokenizers::Separate {

@@ -18,6 +18,7 @@ mod sequences;
 mod steps;
 mod tagging;
 mod teacher;
+mod translator;
 
 pub use bridge::{Bridge, BridgeKind, BridgeLayer};
 pub use config::{DecoderConfig, DecoderKind, EncoderConfig, Seq2SeqConfig, Tie};
@@ -38,8 +39,10 @@ pub use padded::Padded;
 pub use seq2seq::{PairBatch, Seq2Seq, Seq2SeqGenerator};
 pub use sequence_head::{Input, InputConfig, SequenceHead};
 pub use sequences::{Sequences, Series};
+pub use steps::steps;
 pub use tagging::{TaggedBatch, Tagger, TaggerConfig};
 pub use teacher::Teacher;
+pub use translator::Translator;
 
 // This appears in the signatures above.
 pub use recurrent_training::OutOfRange;

@@ -69,6 +69,14 @@ impl Padded {
         self.lengths.iter().sum()
     }
 
+    /// The ids of every sequence, padding left out.
+    pub fn rows(&self) -> impl Iterator<Item = Vec<u32>> {
+        let rows = self.lengths.iter().enumerate();
+        rows.map(|(row, length)| {
+            self.ids[row * self.steps..][..*length].iter().map(|id| *id as u32).collect()
+        })
+    }
+
     /// The lengths of the sequences.
     pub fn lengths(&self) -> Lengths {
         Lengths::new(self.lengths.clone(), self.steps)
@@ -119,5 +127,6 @@ mod tests {
         let begun = Padded::begun(&[vec![5, 6], vec![7]]);
         assert_eq!(begun.ids, [2, 5, 6, 2, 7, 0]);
         assert_eq!(padded.with_padding(1).ids, [5, 6, 3, 0, 7, 3, 0, 0]);
+        assert_eq!(padded.with_padding(1).rows().collect::<Vec<_>>(), [vec![5, 6, 3], vec![7, 3]]);
     }
 }

@@ -17,7 +17,7 @@ use recurrent_training::{Learn, Loss, Moment};
 
 use crate::{
     Bridge, CrossEntropy, Decoded, Decoder, DecoderState, Embedding, Encoder, Output, Padded,
-    Source, Teacher,
+    Source, Teacher, Translator,
     rows::index,
     search::{Generator, Predicted, Scores},
 };
@@ -149,18 +149,6 @@ impl<C: Cell> Seq2Seq<C> {
     fn logits(&self, readout: Tensor<3>) -> Tensor<3> {
         self.output.forward(self.dropout.forward(readout), &self.target_embedding)
     }
-
-    /// The sources as something search can write from. `sources` are ids without special ones.
-    ///
-    /// # Panics
-    ///
-    /// If there is no source.
-    pub fn generator<R: AsRef<[u32]>>(&self, sources: &[R]) -> Seq2SeqGenerator<'_, C> {
-        let padded = Padded::ended(sources);
-        let (source, start) = self.encode(&padded);
-        let lengths = padded.lengths().as_slice().to_vec();
-        Seq2SeqGenerator { model: self, source, start, lengths }
-    }
 }
 
 impl<C: Cell + 'static> Learn for Seq2Seq<C> {
@@ -178,6 +166,20 @@ impl<C: Cell + 'static> Learn for Seq2Seq<C> {
         let readouts = self.dropout.forward(self.decoded(batch).readout);
         let (output, embedding) = (&self.output, &self.target_embedding);
         (self.loss.of_readouts(readouts, output, embedding, &batch.ended), ())
+    }
+}
+
+impl<C: Cell> Translator for Seq2Seq<C> {
+    type Generator<'m>
+        = Seq2SeqGenerator<'m, C>
+    where
+        Self: 'm;
+
+    fn generator<R: AsRef<[u32]>>(&self, sources: &[R]) -> Seq2SeqGenerator<'_, C> {
+        let padded = Padded::ended(sources);
+        let (source, start) = self.encode(&padded);
+        let lengths = padded.lengths().as_slice().to_vec();
+        Seq2SeqGenerator { model: self, source, start, lengths }
     }
 }
 

@@ -7,7 +7,7 @@ use burn::prelude::*;
 ///
 /// The gradient of a slice is as large as what it was taken from, zero everywhere else. So the sequence
 /// is halved again and again: `T · log T` steps of gradients instead of `T²`.
-pub(crate) fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
+pub fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
     let [_, count, _] = x.dims();
     if count == 1 {
         return vec![x.squeeze_dim(1)];

@@ -148,6 +148,16 @@ pub enum CorpusError {
         /// The columns there are.
         available: String,
     },
+    /// A part of the rows that there is not.
+    #[error("{}: `part` is row {nth} of every {of}: `nth` counts from 0 and is below `of`", path.display())]
+    Part {
+        /// The file.
+        path: PathBuf,
+        /// Which row.
+        nth: usize,
+        /// Out of how many.
+        of: usize,
+    },
     /// A line is no JSON.
     #[error("{}:{line}: not JSON: {reason}", path.display())]
     Json {

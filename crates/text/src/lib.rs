@@ -3,6 +3,7 @@
 //! | from … | … to | in |
 //! |---|---|---|
 //! | a file | pairs and dialogues | [`PairFiles`], [`DialogueFile`] |
+//! | a wanted language | a token in front of a source | [`TargetLanguages`] |
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
@@ -22,8 +23,10 @@ mod distinct;
 pub mod edit;
 mod exact;
 mod extras;
+mod gleu;
 mod lines;
 mod mteval;
+mod multilingual;
 mod normalization;
 mod parallel;
 mod perplexity;
@@ -45,6 +48,8 @@ pub use corpus::{CorpusError, Group, Pair, PairFiles, group_references};
 pub use dialogue::{Dialogue, DialogueFile};
 pub use distinct::distinct;
 pub use exact::exact_match;
+pub use gleu::gleu;
+pub use multilingual::{TargetLanguageError, TargetLanguages, oversampled};
 pub use normalization::{Form, Normalization, NormalizationError, Normalizer, Step};
 pub use parallel::Parallel;
 pub use perplexity::perplexity;
@@ -54,7 +59,7 @@ pub use references::ScoreError;
 pub use segmentation::Segmentation;
 pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerError};
 pub use transform::{PairTransform, Transformed};
-pub use tsv::{Column, Tsv};
+pub use tsv::{Column, Part, Tsv};
 pub use vocabulary::{BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, VocabularyError};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    EOS, Normalization, NormalizationError, Normalizer, SPECIALS, Segmentation, Vocabulary,
+    EOS, Normalization, NormalizationError, Normalizer, SPECIALS, Segmentation, UNK, Vocabulary,
     VocabularyError,
     extras::{Extras, Stretch},
     subwords::{MARKER, Place, Subwords, bpe, count_words, unigram, unmark},
@@ -239,9 +239,27 @@ impl Tokenizer {
     ///
     /// If an id is not below [`size`](Self::size).
     pub fn decode(&self, ids: &[u32]) -> String {
-        let ids = ids.iter().take_while(|id| **id != EOS);
-        let ids: Vec<u32> = ids.copied().filter(|id| *id >= SPECIALS.len() as u32).collect();
-        let tokens: Vec<&str> = ids.iter().map(|id| self.token(*id)).collect();
+        self.decode_with(ids, |_| None)
+    }
+
+    /// As [`decode`](Self::decode), with what `unknown` gives for the position of an unknown token in
+    /// the place of it.
+    ///
+    /// # Panics
+    ///
+    /// If an id is not below [`size`](Self::size).
+    pub fn decode_with<'t>(
+        &'t self,
+        ids: &[u32],
+        unknown: impl Fn(usize) -> Option<&'t str>,
+    ) -> String {
+        let ids = ids.iter().take_while(|id| **id != EOS).enumerate();
+        let tokens = ids.filter_map(|(position, id)| match *id {
+            UNK => unknown(position),
+            id if id < SPECIALS.len() as u32 => None,
+            id => Some(self.token(id)),
+        });
+        let tokens: Vec<&str> = tokens.collect();
         match &self.model {
             Model::Characters => tokens.concat(),
             Model::Whitespace | Model::Words(_) => tokens.join(" "),
@@ -280,6 +298,34 @@ impl Tokenizer {
             own
         };
         ids.iter().map(word).collect()
+    }
+
+    /// The words of a text as it is written, those that [`words`](Self::words) counts in its ids, unknown
+    /// ones included.
+    pub fn written_words(&self, text: &str) -> Vec<String> {
+        let text = self.normalizer.apply(text);
+        let split = |text: &str, model: &Model| -> Vec<String> {
+            match model {
+                Model::Subwords { .. } => unmark(text)
+                    .split(' ')
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+                model => model.split(text).into_iter().map(str::to_owned).collect(),
+            }
+        };
+        match &self.model {
+            // Extra tokens are parts of words there.
+            model @ Model::Subwords { .. } => split(&text, model),
+            model => {
+                let stretches = self.extras.split(&text).into_iter();
+                let words = stretches.flat_map(|stretch| match stretch {
+                    Stretch::Extra(id) => vec![self.token(id).to_owned()],
+                    Stretch::Text(text) => split(text, model),
+                });
+                words.collect()
+            }
+        }
     }
 
     /// The number of ids, `V`.

@@ -1,6 +1,9 @@
 //! Columns separated by tabs. There is no quoting: a tab is always a separator.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,20 @@ pub struct Tsv {
     /// Whether the first line names the columns.
     #[serde(default)]
     pub header: bool,
+    /// Which of the rows; all by default.
+    #[serde(default)]
+    pub part: Option<Part>,
+}
+
+/// One row out of several, again and again: `{ nth = 0, of = 2 }` is the first of every two. So the
+/// pairs of a file can be dealt out to experiments that must not share any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Which one, from 0, below `of`.
+    pub nth: usize,
+    /// Out of how many, above 0.
+    pub of: usize,
 }
 
 /// A column, by its position or by its name in the header.
@@ -56,7 +73,20 @@ impl fmt::Display for Column {
 impl Tsv {
     /// The first two columns of a file without a header.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), source: first(), target: second(), header: false }
+        Self { path: path.into(), source: first(), target: second(), header: false, part: None }
+    }
+
+    /// The columns that the first line of a file names.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is no text, or has no line.
+    pub fn columns(path: &Path) -> Result<Vec<String>, CorpusError> {
+        let text = read_text(path)?;
+        match numbered(&text).next() {
+            Some((_, line)) => Ok(split(line).into_iter().map(str::to_owned).collect()),
+            None => Err(CorpusError::Empty { path: path.to_owned() }),
+        }
     }
 
     /// All pairs, in the order of the lines.
@@ -72,7 +102,11 @@ impl Tsv {
         let source = self.find(&self.source, &head)?;
         let target = self.find(&self.target, &head)?;
 
-        let rows = lines.skip(usize::from(self.header));
+        let Part { nth, of } = self.part.unwrap_or(Part { nth: 0, of: 1 });
+        if nth >= of {
+            return Err(CorpusError::Part { path: self.path.clone(), nth, of });
+        }
+        let rows = lines.skip(usize::from(self.header)).skip(nth).step_by(of);
         let pairs: Vec<Pair> = rows
             .map(|(line, row)| {
                 let cells = split(row);
@@ -169,6 +203,22 @@ mod tests {
         });
         let expected = "FILE:1: there is no column `fr`, the columns between tabs are 0 to 2, named `en`, `pt`, `es`";
         assert_eq!(error.unwrap_err(), expected);
+    }
+
+    /// The parts of a file have all its rows, each once.
+    #[test]
+    fn rows_are_dealt_out() {
+        let part = |nth, of| {
+            let read = read("h\th\na\t1\nb\t2\nc\t3\nd\t4\ne\t5\n", |tsv| {
+                tsv.header = true;
+                tsv.part = Some(Part { nth, of });
+            });
+            read.map(|pairs| pairs.into_iter().map(|pair| pair.source).collect::<String>())
+        };
+        assert_eq!([part(0, 2).unwrap(), part(1, 2).unwrap()], ["ace", "bd"]);
+        assert_eq!(part(0, 1).unwrap(), "abcde");
+        let expected = "FILE: `part` is row 2 of every 2: `nth` counts from 0 and is below `of`";
+        assert_eq!(part(2, 2).unwrap_err(), expected);
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Moment {
     }
 
     /// A number that differs from step to step and between seeds.
-    pub(crate) fn mixed(&self) -> u64 {
+    pub fn mixed(&self) -> u64 {
         mix([self.seed, self.epoch as u64, self.step as u64])
     }
 }

@@ -7,12 +7,13 @@ use burn::prelude::*;
 use recurrent_pytorch::StateDict;
 
 use crate::{
+    any_translator::{AnyTranslator, Architecture},
     args,
     folder::{ModelFolder, Part},
     pytorch::Keyed,
     terminal::grouped,
     text_model::{self, TextModel},
-    text_to_text::{self, TextToText},
+    text_to_text::TextToText,
 };
 
 /// See [`args::Convert`].
@@ -45,10 +46,17 @@ fn from_pytorch(
             let model = model.with_state_dict(&dict, prefix).with_context(named)?;
             replace(&mut folder, &model)?
         }
-        Some(text_to_text::KIND) => {
-            let (_, model) = TextToText::load(path, &device)?;
-            let model = model.with_state_dict(&dict, prefix).with_context(named)?;
-            replace(&mut folder, &model)?
+        Some(Architecture::SEQ2SEQ | Architecture::GNMT) => {
+            match TextToText::load(path, &device)?.1 {
+                AnyTranslator::Seq2seq(model) => {
+                    let model = model.with_state_dict(&dict, prefix).with_context(named)?;
+                    replace(&mut folder, &model)?
+                }
+                AnyTranslator::Gnmt(model) => {
+                    let model = model.with_state_dict(&dict, prefix).with_context(named)?;
+                    replace(&mut folder, &model)?
+                }
+            }
         }
         kind => bail!("{}", unknown(path, kind)),
     };
@@ -68,7 +76,12 @@ fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<(
     let device = Device::flex();
     let dict = match ModelFolder::open(path)?.kind() {
         Some(text_model::KIND) => TextModel::load(path, &device)?.1.to_state_dict(),
-        Some(text_to_text::KIND) => TextToText::load(path, &device)?.1.to_state_dict(),
+        Some(Architecture::SEQ2SEQ | Architecture::GNMT) => {
+            match TextToText::load(path, &device)?.1 {
+                AnyTranslator::Seq2seq(model) => model.to_state_dict(),
+                AnyTranslator::Gnmt(model) => model.to_state_dict(),
+            }
+        }
         kind => bail!("{}", unknown(path, kind)),
     };
     let dict = dict.with_context(|| path.display().to_string())?;

@@ -9,21 +9,22 @@ use std::{
 
 use anyhow::{Context, bail};
 use burn::prelude::*;
-use recurrent_cells::AnyCell;
-use recurrent_seq2seq::{Seq2Seq, search::Sampling};
+use recurrent_seq2seq::search::Sampling;
 use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
-use recurrent_training::{Moment, Scores, validation_loss};
+use recurrent_training::{Moment, Scores};
 
-use super::train::read;
 use crate::{
+    any_translator::AnyTranslator,
     args,
     comparison::{self, OfLength, Row, Way},
+    data::read,
     decode::Search,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{ModelFolder, Part},
+    language_matrix::{self, Asked},
     metric::Metric,
     report::{Measured, show_examples, show_scores},
-    task::{Language, Task, Translation, measured},
+    task::{Language, Task, measured},
     terminal::Stream,
     text_model,
     text_to_text::{TextToText, Written},
@@ -35,16 +36,28 @@ use crate::{
 ///
 /// If a model or the file is not whole, or something cannot be measured.
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
-    let several = arguments.beam.len() > 1 || arguments.temperature.len() > 1;
-    if arguments.pictures.is_some() && !several && arguments.by_length.is_none() {
-        bail!(
-            "--pictures has nothing to draw without --by-length, several --beam or --temperature"
-        );
-    }
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
-    let files = as_trained(&arguments.data, &experiment.data.train)?;
+    if !experiment.data.pairs.is_empty() {
+        return evaluate_languages(arguments, &experiment, &device, out);
+    }
+    for (flag, language) in
+        [("--from", &arguments.from), ("--to", &arguments.to), ("--pivot", &arguments.pivot)]
+    {
+        if let Some(language) = language {
+            bail!("{flag} {language}: {} is a model of one pair", folder.path().display());
+        }
+    }
+    if arguments.pictures.is_some() && !arguments.compares() && arguments.by_length.is_none() {
+        bail!(
+            "--pictures has nothing to draw without --by-length, several --beam, --temperature or \
+             penalties"
+        );
+    }
+    let trained = experiment.data.train.as_ref();
+    let trained = trained.with_context(|| format!("{}/training.toml", folder.path().display()))?;
+    let files = as_trained(&arguments.data, trained)?;
     let pairs = read("--data", &files, &experiment.data)?;
     if folder.kind() == Some(text_model::KIND) {
         let measured = evaluate_language(arguments, &experiment, &pairs, &device)?;
@@ -69,12 +82,7 @@ fn rows(
     pairs: &[Pair],
     device: &Device,
 ) -> anyhow::Result<Vec<Row>> {
-    let widths = arguments.beam.iter().map(|width| Way::Beam(width.get()));
-    let temperatures = arguments.temperature.iter().copied().map(Way::Temperature);
-    let mut ways: Vec<Way> = widths.chain(temperatures).collect();
-    if ways.is_empty() {
-        ways.push(Way::Beam(experiment.evaluation.beam));
-    }
+    let ways = ways(arguments, &experiment.evaluation);
     let together = match arguments.each {
         true => 1,
         false => arguments.models.len(),
@@ -89,16 +97,7 @@ fn rows(
         };
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         for &way in &ways {
-            let search = match way {
-                Way::Beam(beam) => {
-                    EvaluationConfig { beam, ..experiment.evaluation.clone() }.search()
-                }
-                Way::Temperature(temperature) => Search::Sample(Sampling {
-                    temperature,
-                    seed: experiment.training.seed,
-                    ..Sampling::default()
-                }),
-            };
+            let search = search(way, experiment);
             let metrics = experiment.evaluation.metrics.as_slice();
             let start = Instant::now();
             let (measured, groups, outputs) =
@@ -113,6 +112,90 @@ fn rows(
         }
     }
     Ok(rows)
+}
+
+/// Every way to search that is asked for: every beam with every penalty, and every temperature. By
+/// default what the configuration says.
+fn ways(arguments: &args::Evaluate, evaluation: &EvaluationConfig) -> Vec<Way> {
+    let or = |given: &[f64], default: f64| match given {
+        [] => vec![default],
+        given => given.to_vec(),
+    };
+    let alphas = or(&arguments.length_penalty, evaluation.length_penalty);
+    let betas = or(&arguments.coverage_penalty, evaluation.coverage_penalty);
+    let mut widths: Vec<usize> = arguments.beam.iter().map(|width| width.get()).collect();
+    let penalties = arguments.length_penalty.len() + arguments.coverage_penalty.len();
+    if widths.is_empty() && (arguments.temperature.is_empty() || penalties > 0) {
+        widths.push(evaluation.beam);
+    }
+    let mut ways = Vec::new();
+    for width in widths {
+        for &length_penalty in &alphas {
+            for &coverage_penalty in &betas {
+                ways.push(Way::Beam { width, length_penalty, coverage_penalty });
+            }
+        }
+    }
+    ways.extend(arguments.temperature.iter().copied().map(Way::Temperature));
+    ways
+}
+
+fn search(way: Way, experiment: &Experiment) -> Search {
+    match way {
+        Way::Beam { width, length_penalty, coverage_penalty } => {
+            let evaluation = EvaluationConfig {
+                beam: width,
+                length_penalty,
+                coverage_penalty,
+                ..experiment.evaluation.clone()
+            };
+            evaluation.search()
+        }
+        Way::Temperature(temperature) => Search::Sample(Sampling {
+            temperature,
+            seed: experiment.training.seed,
+            ..Sampling::default()
+        }),
+    }
+}
+
+/// A model of several languages, from each to each.
+fn evaluate_languages(
+    arguments: &args::Evaluate,
+    experiment: &Experiment,
+    device: &Device,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if arguments.compares() || arguments.each || arguments.by_length.is_some() {
+        bail!(
+            "--each, --by-length and several searches are for models of one pair: a model of several \
+             languages is measured from each to each"
+        );
+    }
+    let (texts, models) = load_ensemble(&arguments.models, device)?;
+    let search = search(ways(arguments, &experiment.evaluation).remove(0), experiment);
+    let asked = Asked {
+        from: arguments.from.as_deref(),
+        to: arguments.to.as_deref(),
+        pivot: arguments.pivot.as_deref(),
+    };
+    let metrics = experiment.evaluation.metrics.as_slice();
+    let data = (arguments.data.as_path(), &experiment.data);
+    let directions = language_matrix::measure(&texts, &models, data, asked, (&search, metrics))?;
+    if let Some(folder) = &arguments.pictures {
+        language_matrix::draw(&directions, folder)?;
+    }
+    if arguments.format.json {
+        let json = serde_json::json!({
+            "models": arguments.models,
+            "data": arguments.data,
+            "directions": directions.iter().map(|of| of.to_json()).collect::<Vec<_>>(),
+        });
+        return Ok(writeln!(out, "{json}")?);
+    }
+    let styles = Stream::Stdout.styles();
+    writeln!(out, "{}", styles.bold(&format!("On {}", arguments.data.display())))?;
+    Ok(language_matrix::show(&directions, out)?)
 }
 
 /// The scores of sources of similar length.
@@ -144,12 +227,12 @@ fn by_length(
 fn likelihood(
     texts: &TextToText,
     experiment: &Experiment,
-    model: &Seq2Seq<AnyCell>,
+    model: &AnyTranslator,
     pairs: &[Pair],
 ) -> anyhow::Result<Scores> {
     let moment = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
-    let batches = Translation::of(texts.clone(), experiment).batches(pairs, "--data")?;
-    Ok(validation_loss(model, &batches, &moment).scores())
+    let batches = texts.batches(pairs, &experiment.batches, "--data")?;
+    Ok(model.likelihood(&batches, &moment))
 }
 
 /// One model, or one ensemble, with one search; `rows` is that one, if there are lengths.
@@ -255,7 +338,7 @@ pub fn trained_with(folder: &ModelFolder) -> anyhow::Result<Experiment> {
 pub fn load_ensemble(
     paths: &[PathBuf],
     device: &Device,
-) -> anyhow::Result<(TextToText, Vec<Seq2Seq<AnyCell>>)> {
+) -> anyhow::Result<(TextToText, Vec<AnyTranslator>)> {
     let mut first: Option<TextToText> = None;
     let mut models = Vec::with_capacity(paths.len());
     for path in paths {

@@ -2,14 +2,19 @@
 
 use std::io::Write;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use burn::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    any_translator::{AnyTranslator, Architecture},
     args::Inspect,
+    atomic::write_atomically,
     folder::{ModelFolder, Part, Seal},
+    picture::wiring,
     terminal::{Align, Stream, Styles, Table, grouped},
+    text_to_text::TextToText,
     weights::Parameter,
 };
 
@@ -49,7 +54,18 @@ struct File {
 ///
 /// If it is not a whole model folder, or the output cannot be written.
 pub fn run(arguments: &Inspect, out: &mut dyn Write) -> anyhow::Result<()> {
-    let summary = summary(&ModelFolder::open(&arguments.model)?)?;
+    let folder = ModelFolder::open(&arguments.model)?;
+    if let Some(path) = &arguments.wiring {
+        let texts_and_model = match folder.kind() {
+            Some(Architecture::GNMT) => Some(TextToText::load(&arguments.model, &Device::flex())?),
+            _ => None,
+        };
+        let Some((_, AnyTranslator::Gnmt(model))) = texts_and_model else {
+            bail!("--wiring is for a GNMT, and {} is none", arguments.model.display());
+        };
+        write_atomically(path, wiring(&model).as_bytes())?;
+    }
+    let summary = summary(&folder)?;
     match arguments.format.json {
         true => writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?,
         false => show(&summary, Stream::Stdout.styles(), out)?,
@@ -154,7 +170,7 @@ fn values(value: &Value) -> Vec<(String, String)> {
 mod tests {
     use std::path::Path;
 
-    use burn::{nn::LinearConfig, prelude::*};
+    use burn::nn::LinearConfig;
     use serde_json::json;
 
     use super::*;
@@ -170,7 +186,7 @@ mod tests {
 
     fn shown(path: &Path, format: Format) -> anyhow::Result<String> {
         let mut out = Vec::new();
-        run(&Inspect { model: path.to_owned(), format }, &mut out)?;
+        run(&Inspect { model: path.to_owned(), wiring: None, format }, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

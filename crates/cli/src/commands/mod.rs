@@ -5,6 +5,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod generate;
 pub mod inspect;
+pub mod score;
 pub mod tokenize;
 pub mod train;
 pub mod translate;
@@ -24,6 +25,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(Command::Train(arguments)) => train::run(&arguments, out),
         Some(Command::Evaluate(arguments)) => evaluate::run(&arguments, out),
         Some(Command::Translate(arguments)) => translate::run(&arguments, out),
+        Some(Command::Score(arguments)) => score::run(&arguments, out),
         Some(Command::Generate(arguments)) => generate::run(&arguments, out),
         Some(Command::Tokenize(arguments)) => tokenize::run(&arguments, out),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, out),

@@ -9,87 +9,23 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use burn::{module::Module, prelude::*};
-use recurrent_text::{Pair, PairFiles};
 use recurrent_training::{
-    Ended, EpochRecord, Interrupter, Moment, Progress, Start, Trained, Training, load_best,
+    Ended, EpochRecord, Interrupter, Moment, Progress, Start, TrainConfig, Trained, Training,
+    load_best,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     args,
+    data::{Data, Fingerprint},
     error::Interrupted,
-    experiment::{DataConfig, Experiment, ModelConfig},
+    experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{self, ModelFolder, Part},
     interrupt,
     report::{self, Report},
-    settings,
+    settings::{self, Difference},
     task::{Language, Task, Translation},
     terminal::Stream,
 };
-
-/// What is learned from and measured on, read and transformed.
-#[derive(Debug)]
-pub struct Data {
-    /// What the model learns from.
-    pub train: Vec<Pair>,
-    /// What chooses the best epoch.
-    pub valid: Vec<Pair>,
-    /// What the model is measured on after training.
-    pub test: Option<Vec<Pair>>,
-}
-
-/// By which data are known again, as `data.json` has it.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Fingerprint {
-    pairs: usize,
-    /// Of all pairs in their order, as eight hexadecimal digits.
-    crc32: String,
-}
-
-impl Fingerprint {
-    fn of(pairs: &[Pair]) -> Self {
-        let mut hasher = crc32fast::Hasher::new();
-        for Pair { source, target } in pairs {
-            // No text has a zero byte.
-            for bytes in [source.as_bytes(), &[0], target.as_bytes(), &[0]] {
-                hasher.update(bytes);
-            }
-        }
-        Self { pairs: pairs.len(), crc32: format!("{:08x}", hasher.finalize()) }
-    }
-}
-
-impl Data {
-    /// Reads all files.
-    ///
-    /// # Errors
-    ///
-    /// If a file cannot be read, is no text, or is not in its format.
-    pub fn read(config: &DataConfig) -> anyhow::Result<Self> {
-        Ok(Self {
-            train: read("data.train", &config.train, config)?,
-            valid: read("data.valid", &config.valid, config)?,
-            test: config.test.as_ref().map(|test| read("data.test", test, config)).transpose()?,
-        })
-    }
-
-    fn fingerprints(&self) -> BTreeMap<String, Fingerprint> {
-        let sets = [("train", Some(&self.train)), ("valid", Some(&self.valid))];
-        let sets = sets.into_iter().chain([("test", self.test.as_ref())]);
-        let known = sets.filter_map(|(key, pairs)| Some((key.to_owned(), Fingerprint::of(pairs?))));
-        known.collect()
-    }
-}
-
-/// The pairs of `files`, transformed as the configuration says. `key` is what an error calls them.
-///
-/// # Errors
-///
-/// If a file cannot be read, is no text, or is not in its format.
-pub fn read(key: &str, files: &PairFiles, config: &DataConfig) -> anyhow::Result<Vec<Pair>> {
-    let pairs = files.read().with_context(|| format!("`{key}` cannot be used"))?;
-    Ok(config.transform.apply(pairs).context("`data.transform`")?.pairs)
-}
 
 /// See [`args::Train`].
 ///
@@ -107,6 +43,10 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     let job = Job { arguments, experiment: &experiment, data: &data, path: &path, start };
     match &experiment.model {
         ModelConfig::Seq2seq(config) => {
+            let task = Translation::new(config, &experiment, &data.train)?;
+            job.train(task, &device, out)
+        }
+        ModelConfig::Gnmt(config) => {
             let task = Translation::new(config, &experiment, &data.train)?;
             job.train(task, &device, out)
         }
@@ -137,7 +77,10 @@ impl Job<'_> {
 
         let device = device.clone().autodiff();
         device.seed(self.experiment.training.seed);
-        let fresh = task.init(&device);
+        let fresh = match &self.arguments.init {
+            None => task.init(&device),
+            Some(other) => task.init_from(other, &device)?,
+        };
         let began = Instant::now();
         let interrupter = Interrupter::new();
         let stopper = interrupter.clone();
@@ -256,16 +199,17 @@ impl Job<'_> {
 /// trained is compared where the checkpoints are.
 fn same_experiment(folder: &ModelFolder, now: &Experiment) -> anyhow::Result<()> {
     let then = super::evaluate::trained_with(folder)?;
-    let changed = [
-        ("data", then.data != now.data),
-        ("tokens", then.tokens != now.tokens),
-        ("batches", then.batches != now.batches),
-        ("model", then.model != now.model),
-    ];
-    match changed.iter().find(|(_, changed)| *changed) {
+    // How it is trained may change.
+    let part = |experiment: &Experiment| Experiment {
+        training: TrainConfig::default(),
+        evaluation: EvaluationConfig::default(),
+        ..experiment.clone()
+    };
+    match settings::first_difference(&part(&then), &part(now))? {
         None => Ok(()),
-        Some((key, _)) => bail!(
-            "`{key}` is not what {}/training.toml says: a training goes on with what it began with",
+        Some(Difference { key, first, second }) => bail!(
+            "`{key}` is {second} now and {first} in {}/training.toml: a training goes on with what it \
+             began with",
             folder.path().display()
         ),
     }

@@ -8,16 +8,14 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use recurrent_cells::AnyCell;
-use recurrent_seq2seq::{
-    Decoder, Seq2Seq,
-    search::{Beam, Ending},
-};
+use recurrent_seq2seq::search::{Beam, Ending};
+use recurrent_text::{TargetLanguages, UNK};
 use serde::Serialize;
 
 use super::evaluate::{load_ensemble, trained_with};
 use crate::{
     alignment::pharaoh,
+    any_translator::AnyTranslator,
     args,
     atomic::{make_folder, write_atomically},
     decode::Search,
@@ -43,6 +41,8 @@ struct Output<'a> {
     tokens: Vec<String>,
     score: f64,
     log_prob: f64,
+    length_penalty: f64,
+    coverage_penalty: f64,
     token_log_probs: &'a [f64],
     ending: Ending,
 }
@@ -58,13 +58,23 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
     for (flag, path) in
         [("--attention", &arguments.attention), ("--alignments", &arguments.alignments)]
     {
-        let blind = models.iter().position(|model| matches!(model.decoder, Decoder::Thought(_)));
+        if let (Some(_), Some(pivot)) = (path, &arguments.pivot) {
+            bail!(
+                "{flag}: with --pivot {pivot} no model looks at the source and writes the target"
+            );
+        }
+        let blind = models.iter().position(|model| !model.looks());
         if let (Some(_), Some(n)) = (path, blind) {
             let model = arguments.models[n].display();
             bail!("{flag}: {model} has no attention to show");
         }
     }
+    if let (true, Some(n)) = (arguments.replace_unknown, models.iter().position(|m| !m.looks())) {
+        let model = arguments.models[n].display();
+        bail!("--replace-unknown: {model} has no attention that says by which word");
+    }
     let search = search(arguments)?;
+    let languages = languages(arguments, &texts)?;
     // Only now that nothing more can be refused: what stands in the file is gone then.
     if let Some(folder) = &arguments.attention {
         make_folder(folder)?;
@@ -75,6 +85,7 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
         arguments,
         texts,
         models,
+        languages,
         alignments,
         progress: Progress::start(),
         lines: 0,
@@ -97,24 +108,80 @@ fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
     };
     let mut evaluation = experiment.evaluation;
     evaluation.beam = width;
+    evaluation.length_penalty = arguments.length_penalty.unwrap_or(evaluation.length_penalty);
+    evaluation.coverage_penalty = arguments.coverage_penalty.unwrap_or(evaluation.coverage_penalty);
     Ok(match evaluation.search() {
         Search::Beam(beam) => Search::Beam(Beam { n_best, ..beam }),
         other => other,
     })
 }
 
+/// The languages of the model, if it has to be told which one to write.
+fn languages(
+    arguments: &args::Translate,
+    texts: &TextToText,
+) -> anyhow::Result<Option<TargetLanguages>> {
+    let (model, known) = (arguments.models[0].display(), &texts.about.languages);
+    for (flag, language) in [("--to", &arguments.to), ("--pivot", &arguments.pivot)] {
+        match language {
+            Some(language) if known.is_empty() => {
+                bail!("{flag} {language}: {model} is a model of one pair of languages")
+            }
+            Some(language) if !known.contains(language) => {
+                bail!("{flag} {language}: {model} does not write it, only {}", known.join(", "))
+            }
+            None if flag == "--to" && !known.is_empty() => {
+                bail!("{model} writes {}: say which with --to", known.join(", "))
+            }
+            _ => {}
+        }
+    }
+    Ok((!known.is_empty()).then(|| TargetLanguages::new(known)).transpose()?)
+}
+
 /// Which word of `line` each word of an output looked at.
 fn aligned(texts: &TextToText, line: &str, written: &Written) -> String {
     let (source, target) = (texts.tokenizers.source(), texts.tokenizers.target());
     let (read, hypothesis) = (source.encode(line), &written.hypothesis);
-    pharaoh((source, &read), (target, &hypothesis.tokens), &hypothesis.weights)
+    // The token that asks for a language is no word of the line.
+    let asks = usize::from(!texts.about.languages.is_empty());
+    let weights = hypothesis.weights.iter().map(|row| row.get(asks..).unwrap_or_default().to_vec());
+    let weights: Vec<Vec<f32>> = weights.collect();
+    pharaoh((source, &read), (target, &hypothesis.tokens), &weights)
+}
+
+fn numbered(sources: &[String], number: impl Fn(usize) -> u64) -> Vec<(u64, &str)> {
+    sources.iter().enumerate().map(|(n, source)| (number(n), source.as_str())).collect()
+}
+
+/// Puts the word of `source` that was looked at most in the place of every unknown token.
+fn replace_unknown(texts: &TextToText, source: &str, written: &mut Written) {
+    let (reader, writer) = (texts.tokenizers.source(), texts.tokenizers.target());
+    let words = reader.words(&reader.encode(source));
+    let spelled = reader.written_words(source);
+    let most = |position: usize| {
+        let weights = written.hypothesis.weights.get(position)?.iter().zip(&words);
+        let (_, word) = weights.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        *word
+    };
+    let tokens = &written.hypothesis.tokens;
+    let text = writer.decode_with(tokens, |position| {
+        let word = most(position)?;
+        // A word of several unknown characters is put there once.
+        let before = position.checked_sub(1).filter(|before| tokens[*before] == UNK);
+        let again = before.is_some_and(|before| most(before) == Some(word));
+        if again { None } else { spelled.get(word).map(String::as_str) }
+    });
+    written.text = text;
 }
 
 struct Translator<'a> {
     arguments: &'a args::Translate,
     texts: TextToText,
-    models: Vec<Seq2Seq<AnyCell>>,
+    models: Vec<AnyTranslator>,
     search: Search,
+    /// None for a model of one pair.
+    languages: Option<TargetLanguages>,
     alignments: Option<Alignments>,
     progress: Progress,
     /// Lines read.
@@ -237,11 +304,9 @@ impl Translator<'_> {
     fn write(&mut self, lines: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
         // There is nothing to say about an empty line, so it stays one.
         let full: Vec<usize> = (0..lines.len()).filter(|n| !lines[*n].trim().is_empty()).collect();
-        let source = |n: &usize| (self.lines + *n as u64, lines[*n].as_str());
-        let sources: Vec<(u64, &str)> = full.iter().map(source).collect();
+        let asked = self.found(lines, &full)?;
         let mut written = vec![Vec::new(); lines.len()];
-        let found = self.texts.write(&self.models, &sources, self.search.clone())?;
-        for (n, outputs) in full.into_iter().zip(found) {
+        for (n, outputs) in full.into_iter().zip(asked) {
             written[n] = outputs;
         }
         for (n, (line, outputs)) in lines.iter().zip(&written).enumerate() {
@@ -256,6 +321,46 @@ impl Translator<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is written for the lines `full`.
+    fn found(&self, lines: &[String], full: &[usize]) -> anyhow::Result<Vec<Vec<Written>>> {
+        let mut sources: Vec<String> = full.iter().map(|n| lines[*n].clone()).collect();
+        let number = |n: usize| self.lines + full[n] as u64;
+        let Self { texts, models, search, .. } = self;
+        let (pivot, to) = (self.arguments.pivot.as_deref(), self.arguments.to.as_deref());
+        if let Some(pivot) = pivot {
+            let asked = self.asked(&sources, pivot, number)?;
+            let numbered: Vec<(u64, &str)> = numbered(&asked, number);
+            let outputs = texts.write(models, &numbered, search.clone())?;
+            sources = outputs.into_iter().map(|mut outputs| outputs.swap_remove(0).text).collect();
+        }
+        let asked = match to {
+            Some(to) => self.asked(&sources, to, number)?,
+            None => sources,
+        };
+        let mut found = texts.write(models, &numbered(&asked, number), search.clone())?;
+        if self.arguments.replace_unknown {
+            for (source, outputs) in asked.iter().zip(&mut found) {
+                outputs.iter_mut().for_each(|written| replace_unknown(texts, source, written));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The sources with the token in front that asks for `language`.
+    fn asked(
+        &self,
+        sources: &[String],
+        language: &str,
+        number: impl Fn(usize) -> u64,
+    ) -> anyhow::Result<Vec<String>> {
+        let languages = self.languages.as_ref().context("a model of one pair")?;
+        let ask = |(n, source): (usize, &String)| {
+            let line = number(n) + 1;
+            languages.ask(language, source).with_context(|| format!("standard input, line {line}"))
+        };
+        sources.iter().enumerate().map(ask).collect()
     }
 
     fn show(
@@ -292,6 +397,8 @@ impl Translator<'_> {
             tokens: self.texts.target_tokens(&hypothesis.tokens),
             score: hypothesis.score,
             log_prob: hypothesis.log_prob,
+            length_penalty: hypothesis.length_penalty,
+            coverage_penalty: hypothesis.coverage_penalty,
             token_log_probs: &hypothesis.token_log_probs,
             ending: hypothesis.ending,
         }
@@ -310,7 +417,11 @@ impl Translator<'_> {
             );
             return Ok(());
         }
-        let Some(svg) = attention(&self.texts, line, best)? else { return Ok(()) };
+        let asked = match &self.arguments.to {
+            None => line.to_owned(),
+            Some(to) => self.asked(&[line.to_owned()], to, |_| number - 1)?.remove(0),
+        };
+        let Some(svg) = attention(&self.texts, &asked, best)? else { return Ok(()) };
         Ok(write_atomically(&folder.join(format!("{number}.svg")), svg.as_bytes())?)
     }
 }

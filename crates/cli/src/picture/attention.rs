@@ -17,7 +17,7 @@ const MARGIN: f64 = 14.0;
 /// Labels of the sources lean by this angle.
 const ANGLE: f64 = 50.0;
 /// Has letters for every script that is likely, in the order in which browsers look.
-const FONTS: &str = "'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK JP', 'Noto Sans JP', \
+pub(super) const FONTS: &str = "'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK JP', 'Noto Sans JP', \
                      'Hiragino Sans', 'Yu Gothic', 'Noto Sans Arabic', sans-serif";
 
 /// A picture of attention: a row for each target token, a column for each source token, the darker
@@ -128,13 +128,16 @@ impl Drawing {
     }
 }
 
-/// From white to dark blue.
+/// The colour of a weight. The eye sees small ones better if they are lifted.
 fn colour(weight: f32) -> String {
-    if weight.is_nan() {
+    shade(weight.clamp(0.0, 1.0).sqrt())
+}
+
+/// From white, 0, to dark blue, 1; what is no number is red.
+pub(super) fn shade(share: f32) -> String {
+    if share.is_nan() {
         return "#d62728".to_owned();
     }
-    // The eye sees small weights better if they are lifted.
-    let share = weight.clamp(0.0, 1.0).sqrt();
     let between = |white: f32, dark: f32| (white + (dark - white) * share).round() as u8;
     let (red, green, blue) = (between(255.0, 8.0), between(255.0, 48.0), between(255.0, 107.0));
     format!("#{red:02x}{green:02x}{blue:02x}")
@@ -159,7 +162,7 @@ fn label(token: &str) -> String {
     shown
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     text.replace('>', "&gt;").replace('"', "&quot;")
 }

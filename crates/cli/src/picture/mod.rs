@@ -2,9 +2,13 @@
 
 mod attention;
 mod curve;
+mod heat_map;
+mod wiring;
 
 pub use attention::attention_map;
 pub use curve::{Curve, Panel, curves, learning_curve};
+pub use heat_map::HeatMap;
+pub use wiring::wiring;
 
 use thiserror::Error;
 

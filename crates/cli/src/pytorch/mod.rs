@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use burn::{module::Param, prelude::*};
 use recurrent_attention::Attention;
 use recurrent_cells::{AnyCell, Bidirectional};
+use recurrent_gnmt::Gnmt;
 use recurrent_pytorch::StateDict;
 use recurrent_seq2seq::{Decoder, LanguageModel, Reader, Seq2Seq};
 
@@ -95,6 +96,42 @@ impl Keyed for Seq2Seq<AnyCell> {
             None => weights.same("output.weight", target, &self.target_embedding.e)?,
         }
         weights.plain("output.bias", &mut self.output.b_o)
+    }
+}
+
+/// The keys of NVIDIA's GNMT v2: a module for each layer, the attention inside that of the lowest layer
+/// of the decoder.
+impl Keyed for Gnmt {
+    fn visit<W: Weights>(&mut self, weights: &mut W) -> Result<(), ConvertError> {
+        let (source, target) = ("encoder.embedder.weight", "decoder.embedder.weight");
+        weights.plain(target, &mut self.target_embedding.e)?;
+        match &mut self.source_embedding {
+            Some(embedding) => weights.plain(source, &mut embedding.e)?,
+            None => weights.same(source, target, &self.target_embedding.e)?,
+        }
+        weights.both_ways("encoder.rnn_layers.0", vec![&mut self.encoder.both])?;
+        for (n, cell) in self.encoder.upper.iter_mut().enumerate() {
+            weights.one_way(&format!("encoder.rnn_layers.{}", n + 1), vec![cell])?;
+        }
+        let decoder = &mut self.decoder;
+        weights.one_way("decoder.att_rnn.rnn", vec![&mut decoder.first])?;
+        let (attention, key) = (&mut decoder.attention, "decoder.att_rnn.attn");
+        weights.linear(&format!("{key}.linear_q.weight"), &mut attention.w_q)?;
+        weights.linear(&format!("{key}.linear_k.weight"), &mut attention.w_m)?;
+        weights.plain(&format!("{key}.linear_att"), &mut attention.v)?;
+        weights.plain(&format!("{key}.normalize_scalar"), &mut attention.g)?;
+        weights.plain(&format!("{key}.normalize_bias"), &mut attention.b)?;
+        for (n, cell) in decoder.upper.iter_mut().enumerate() {
+            weights.one_way(&format!("decoder.rnn_layers.{n}"), vec![cell])?;
+        }
+        let classifier = "decoder.classifier.classifier";
+        match &mut self.output.w_o {
+            Some(w_o) => weights.linear(&format!("{classifier}.weight"), w_o)?,
+            None => {
+                weights.same(&format!("{classifier}.weight"), target, &self.target_embedding.e)?;
+            }
+        }
+        weights.plain(&format!("{classifier}.bias"), &mut self.output.b_o)
     }
 }
 

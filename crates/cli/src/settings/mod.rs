@@ -4,6 +4,7 @@
 //! what is wrong with it. Unknown keys are refused by the types that are read
 //! (`#[serde(deny_unknown_fields)]`), values out of range by [`Validate`].
 
+mod difference;
 mod place;
 mod set;
 
@@ -14,6 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use toml::de::{DeTable, Deserializer};
 
+pub use difference::{Difference, first_difference};
 pub use set::Set;
 
 use place::Places;

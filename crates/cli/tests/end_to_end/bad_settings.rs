@@ -88,7 +88,7 @@ fn a_language_model_has_one_vocabulary() {
 fn a_missing_part_is_named() {
     let shop = Workshop::new();
     shop.change("[data]\ntrain = { tsv = { path = \"train.tsv\" } }\n", "[data]\n");
-    shop.train(&[]).refused_for(&["run.toml:1", "missing field `train`"]);
+    shop.train(&[]).refused_for(&["run.toml:1", "`data.train` must be given"]);
     let shop = Workshop::new();
     shop.change("[tokens.separate]", "[tokens]");
     shop.train(&[]).refused_for(&["run.toml:", "tokens"]);

@@ -49,6 +49,11 @@ fn data_that_are_no_pairs_are_named(#[case] data: &str, #[case] named: &str) {
     MODELS.run(&["evaluate", "gru", "--data", data], "").refused_for(&[named]);
 }
 
+/// How a beam without penalties is shown.
+fn beam(width: usize) -> Value {
+    serde_json::json!({ "beam": width, "length_penalty": 0.0, "coverage_penalty": 0.0 })
+}
+
 /// Every model by itself with every search: greedy is a beam of 1, and each row is what is measured of that
 /// model and search alone.
 #[test]
@@ -57,11 +62,11 @@ fn models_and_searches_are_compared() {
     let rows = all["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 6);
     for (row, (model, search)) in rows.iter().zip([
-        ("gru", serde_json::json!({ "beam": 1 })),
-        ("gru", serde_json::json!({ "beam": 3 })),
+        ("gru", beam(1)),
+        ("gru", beam(3)),
         ("gru", serde_json::json!({ "temperature": 0.5 })),
-        ("blind", serde_json::json!({ "beam": 1 })),
-        ("blind", serde_json::json!({ "beam": 3 })),
+        ("blind", beam(1)),
+        ("blind", beam(3)),
         ("blind", serde_json::json!({ "temperature": 0.5 })),
     ]) {
         assert_eq!((&row["model"], &row["search"]), (&model.into(), &search));

@@ -159,10 +159,12 @@ fn another_training_is_not_gone_on_with() {
     let before = state();
     let resume = |set: &str| shop.train(&["--resume", "--set", set]);
     resume("model.seq2seq.encoder.d_hidden=9")
-        .refused_for(&["`model` is not what model/training.toml says"]);
-    resume("batches.size.sentences=5").refused_for(&["`batches` is not what"]);
-    resume("data.transform.deduplicate=true").refused_for(&["`data` is not what"]);
-    resume("tokens.separate.source.segmentation.characters.min_count=2").refused_for(&["`tokens`"]);
+        .refused_for(&["`model.seq2seq.encoder.d_hidden` is 9 now and 8 in model/training.toml"]);
+    resume("batches.size.sentences=5").refused_for(&["`batches.size.sentences` is 5 now"]);
+    resume("data.transform.deduplicate=true")
+        .refused_for(&["`data.transform.deduplicate` is true now and false in"]);
+    resume("tokens.separate.source.segmentation.characters.min_count=2")
+        .refused_for(&["`tokens.separate.source.segmentation.characters.min_count` is 2 now"]);
     resume("training.learning_rate=0.5")
         .refused_for(&["`learning_rate` was 0.01 when the run was started and is 0.5 now"]);
     let train = fs::read_to_string(shop.path("train.tsv")).unwrap();

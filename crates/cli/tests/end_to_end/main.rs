@@ -9,6 +9,7 @@ mod converting;
 mod evaluating;
 mod generating;
 mod interrupted;
+mod languages;
 mod training;
 mod translating;
 mod workshop;

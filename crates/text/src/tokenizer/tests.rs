@@ -347,3 +347,27 @@ fn every_other_token_is_a_word() {
         assert_eq!(tokenizer.words(&ids), (0..ids.len()).map(Some).collect::<Vec<_>>());
     }
 }
+
+/// The words of a text are counted as its ids count them, whatever they are made of; what is unknown is
+/// still there, and can be put in the place of an unknown token.
+#[test]
+fn written_words_are_those_of_the_ids() {
+    for segmentation in [
+        Segmentation::Characters { min_count: 1, max_size: None },
+        Segmentation::Whitespace { min_count: 1, max_size: None },
+        Segmentation::Bpe { size: 20, min_count: 1 },
+        Segmentation::Unigram { size: 20, min_count: 1 },
+    ] {
+        let tokenizer = TokenizerConfig::new(segmentation).train(["the cat", "a hat"]).unwrap();
+        let text = "the  Zürich hat";
+        let ids = tokenizer.encode(text);
+        let words = tokenizer.written_words(text);
+        let count = tokenizer.words(&ids).into_iter().flatten().max().unwrap() + 1;
+        assert_eq!(words.len(), count, "{ids:?}");
+        let place = ids.iter().position(|id| *id == UNK).unwrap();
+        let word = tokenizer.words(&ids)[place].unwrap();
+        assert!("Zürich".contains(&words[word]), "{words:?}");
+        let filled = tokenizer.decode_with(&ids, |at| (at == place).then_some("[here]"));
+        assert!(filled.contains("[here]") && !tokenizer.decode(&ids).contains("[here]"));
+    }
+}

@@ -1,0 +1,228 @@
+//! Any model that turns texts into texts, chosen by a file.
+
+use burn::prelude::*;
+use recurrent_cells::AnyCell;
+use recurrent_gnmt::{Gnmt, GnmtConfig, GnmtGenerator};
+use recurrent_seq2seq::{
+    Decoder, PairBatch, Seq2Seq, Seq2SeqConfig, Seq2SeqGenerator, Translator,
+    search::{Generator, Predicted},
+};
+use recurrent_training::{Learn, Moment, OutOfRange, Scores, validation_loss};
+use serde::{Deserialize, Serialize};
+
+use crate::{examples::PairBatches, folder::ModelFolder};
+
+/// Which model turns texts into texts, how large, and wired how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Architecture {
+    /// An encoder and a decoder.
+    Seq2seq(Seq2SeqConfig),
+    /// Google's Neural Machine Translation system.
+    Gnmt(GnmtConfig),
+}
+
+/// Sizes and kinds of one sort of model that turns texts into texts.
+pub trait TranslatorConfig: Clone + Into<Architecture> {
+    /// The model.
+    type Model: Learn<Batch = PairBatch, Carried = ()> + Translator;
+
+    /// A model as it is drawn, for vocabularies of the given sizes.
+    fn draw(&self, vocabulary: [usize; 2], device: &Device) -> Self::Model;
+}
+
+impl TranslatorConfig for Seq2SeqConfig {
+    type Model = Seq2Seq<AnyCell>;
+
+    fn draw(&self, vocabulary: [usize; 2], device: &Device) -> Self::Model {
+        self.init(vocabulary, device)
+    }
+}
+
+impl TranslatorConfig for GnmtConfig {
+    type Model = Gnmt;
+
+    fn draw(&self, vocabulary: [usize; 2], device: &Device) -> Self::Model {
+        self.init(vocabulary, device)
+    }
+}
+
+impl From<Seq2SeqConfig> for Architecture {
+    fn from(config: Seq2SeqConfig) -> Self {
+        Self::Seq2seq(config)
+    }
+}
+
+impl From<GnmtConfig> for Architecture {
+    fn from(config: GnmtConfig) -> Self {
+        Self::Gnmt(config)
+    }
+}
+
+impl Architecture {
+    /// What `config.json` calls an encoder and a decoder.
+    pub const SEQ2SEQ: &str = "seq2seq";
+
+    /// What `config.json` calls Google's system.
+    pub const GNMT: &str = "gnmt";
+
+    /// Checks every value, for vocabularies of the given sizes.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that does not fit.
+    pub fn validate(&self, vocabulary: [usize; 2]) -> Result<(), OutOfRange> {
+        match self {
+            Self::Seq2seq(config) => config.validate(vocabulary),
+            Self::Gnmt(config) => config.validate(vocabulary),
+        }
+    }
+
+    /// A model with the weights of a folder.
+    ///
+    /// # Errors
+    ///
+    /// If the weights are not those of such a model.
+    pub fn load(
+        &self,
+        vocabulary: [usize; 2],
+        folder: &ModelFolder,
+        device: &Device,
+    ) -> anyhow::Result<AnyTranslator> {
+        Ok(match self {
+            Self::Seq2seq(config) => {
+                AnyTranslator::Seq2seq(folder.load_weights(config.init(vocabulary, device))?)
+            }
+            Self::Gnmt(config) => {
+                AnyTranslator::Gnmt(folder.load_weights(config.init(vocabulary, device))?)
+            }
+        })
+    }
+}
+
+/// Any model that turns texts into texts, as a [`Translator`].
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a program has a few models")]
+pub enum AnyTranslator {
+    /// An encoder and a decoder.
+    Seq2seq(Seq2Seq<AnyCell>),
+    /// Google's system.
+    Gnmt(Gnmt),
+}
+
+impl AnyTranslator {
+    /// Whether it has an attention to show.
+    pub fn looks(&self) -> bool {
+        match self {
+            Self::Seq2seq(model) => !matches!(model.decoder, Decoder::Thought(_)),
+            Self::Gnmt(_) => true,
+        }
+    }
+
+    /// How likely the targets of `batches` are.
+    pub fn likelihood(&self, batches: &PairBatches, at: &Moment) -> Scores {
+        match self {
+            Self::Seq2seq(model) => validation_loss(model, batches, at).scores(),
+            Self::Gnmt(model) => validation_loss(model, batches, at).scores(),
+        }
+    }
+}
+
+impl Translator for AnyTranslator {
+    type Generator<'m> = AnyGenerator<'m>;
+
+    fn generator<R: AsRef<[u32]>>(&self, sources: &[R]) -> AnyGenerator<'_> {
+        match self {
+            Self::Seq2seq(model) => AnyGenerator::Seq2seq(model.generator(sources)),
+            Self::Gnmt(model) => AnyGenerator::Gnmt(model.generator(sources)),
+        }
+    }
+}
+
+/// An [`AnyTranslator`] in front of its encoded sources.
+#[derive(Debug)]
+pub enum AnyGenerator<'m> {
+    /// Of an encoder and a decoder.
+    Seq2seq(Seq2SeqGenerator<'m, AnyCell>),
+    /// Of Google's system.
+    Gnmt(GnmtGenerator<'m>),
+}
+
+/// The state of an [`AnyGenerator`].
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a state is a few handles")]
+pub enum AnyGeneratorState {
+    /// Of an encoder and a decoder.
+    Seq2seq(<Seq2SeqGenerator<'static, AnyCell> as Generator>::State),
+    /// Of Google's system.
+    Gnmt(<GnmtGenerator<'static> as Generator>::State),
+}
+
+impl AnyGenerator<'_> {
+    fn after<S>(
+        predicted: Predicted<S>,
+        kind: impl FnOnce(S) -> AnyGeneratorState,
+    ) -> Predicted<AnyGeneratorState> {
+        let Predicted { scores, weights, state } = predicted;
+        Predicted { scores, weights, state: kind(state) }
+    }
+}
+
+impl Generator for AnyGenerator<'_> {
+    type State = AnyGeneratorState;
+
+    fn sources(&self) -> usize {
+        match self {
+            Self::Seq2seq(generator) => generator.sources(),
+            Self::Gnmt(generator) => generator.sources(),
+        }
+    }
+
+    fn vocabulary(&self) -> usize {
+        match self {
+            Self::Seq2seq(generator) => generator.vocabulary(),
+            Self::Gnmt(generator) => generator.vocabulary(),
+        }
+    }
+
+    fn source_lengths(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::Seq2seq(generator) => generator.source_lengths(),
+            Self::Gnmt(generator) => generator.source_lengths(),
+        }
+    }
+
+    fn start(&self) -> AnyGeneratorState {
+        match self {
+            Self::Seq2seq(generator) => AnyGeneratorState::Seq2seq(generator.start()),
+            Self::Gnmt(generator) => AnyGeneratorState::Gnmt(generator.start()),
+        }
+    }
+
+    fn step(&self, last: &[u32], state: AnyGeneratorState) -> Predicted<AnyGeneratorState> {
+        match (self, state) {
+            (Self::Seq2seq(generator), AnyGeneratorState::Seq2seq(state)) => {
+                Self::after(generator.step(last, state), AnyGeneratorState::Seq2seq)
+            }
+            (Self::Gnmt(generator), AnyGeneratorState::Gnmt(state)) => {
+                Self::after(generator.step(last, state), AnyGeneratorState::Gnmt)
+            }
+            (_, state) => panic!("{OTHER_KIND}, got {state:?}"),
+        }
+    }
+
+    fn reorder(&self, state: AnyGeneratorState, rows: &[usize]) -> AnyGeneratorState {
+        match (self, state) {
+            (Self::Seq2seq(generator), AnyGeneratorState::Seq2seq(state)) => {
+                AnyGeneratorState::Seq2seq(generator.reorder(state, rows))
+            }
+            (Self::Gnmt(generator), AnyGeneratorState::Gnmt(state)) => {
+                AnyGeneratorState::Gnmt(generator.reorder(state, rows))
+            }
+            (_, state) => panic!("{OTHER_KIND}, got {state:?}"),
+        }
+    }
+}
+
+/// Search gives a generator its own states back.
+const OTHER_KIND: &str = "a generator goes on from states of its own kind";

@@ -1,0 +1,276 @@
+//! One model for several languages: words in small letters, in capitals, and backward.
+
+use std::sync::LazyLock;
+
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::workshop::{Said, Workshop, pairs};
+
+/// Small letters to capitals, and backward to small letters; never backward to capitals.
+const CONFIG: &str = r#"[data]
+pairs = [
+    { from = "small", to = "capital", train = { tsv = { path = "train.tsv", header = true, source = "small", target = "capital", part = { nth = 0, of = 2 } } }, valid = { tsv = { path = "test.tsv", header = true, source = "small", target = "capital" } } },
+    { from = "back", to = "small", train = { tsv = { path = "train.tsv", header = true, source = "back", target = "small", part = { nth = 1, of = 2 } } }, valid = { tsv = { path = "test.tsv", header = true, source = "back", target = "small" } } },
+]
+
+[tokens.shared]
+segmentation = { characters = {} }
+
+[batches]
+size = { sentences = 10 }
+
+[model.gnmt]
+layers = 3
+d_hidden = 16
+initial = "glorot"
+
+[training]
+epochs = 2
+learning_rate = 1e-2
+
+[evaluation]
+metrics = ["bleu", "exact_match"]
+beam = 2
+"#;
+
+fn table(count: usize, seed: u64) -> String {
+    let rows = pairs(count, seed);
+    let rows = rows.lines().map(|line| {
+        let (word, back) = line.split_once('\t').unwrap();
+        format!("{word}\t{}\t{back}\n", word.to_uppercase())
+    });
+    format!("small\tcapital\tback\n{}", rows.collect::<String>())
+}
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.write("train.tsv", table(120, 1));
+    workshop.write("test.tsv", table(12, 3));
+    workshop.write("run.toml", CONFIG);
+    workshop
+}
+
+/// A model that no test changes.
+static TRAINED: LazyLock<Workshop> = LazyLock::new(|| {
+    let workshop = workshop();
+    workshop.train(&[]).done();
+    workshop
+});
+
+fn run(arguments: &[&str], input: &str) -> Said {
+    TRAINED.run(arguments, input)
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&run(&[arguments, &["--json"]].concat(), "").done()).unwrap()
+}
+
+#[test]
+fn every_direction_is_measured_seen_or_not() {
+    let matrix = json(&["evaluate", "model", "--data", "test.tsv", "--pictures", "maps"]);
+    let directions: Vec<(String, bool)> = matrix["directions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|direction| {
+            assert!(direction["scores"]["bleu"].is_number() && direction["sources"] == 12);
+            let code = |key: &str| direction[key].as_str().unwrap().to_owned();
+            (format!("{} {}", code("from"), code("to")), direction["seen"] == true)
+        })
+        .collect();
+    let expected = [
+        ("small capital", true),
+        ("capital small", false),
+        ("back small", true),
+        ("back capital", false),
+    ];
+    assert_eq!(directions, expected.map(|(pair, seen)| (pair.to_owned(), seen)));
+    let picture = std::fs::read_to_string(TRAINED.path("maps/languages-bleu.svg")).unwrap();
+    assert!(picture.contains(">capital<") && picture.contains(">back<"));
+    let shown = run(&["evaluate", "model", "--data", "test.tsv"], "").done();
+    assert!(shown.contains("back → capital") && shown.contains("no"), "{shown}");
+}
+
+/// Through a third language is two steps with the same model.
+#[test]
+fn a_pivot_is_two_steps() {
+    let asked = ["--from", "back", "--to", "capital", "--pivot", "small"];
+    let matrix = json(&[&["evaluate", "model", "--data", "test.tsv"][..], &asked].concat());
+    let directions = matrix["directions"].as_array().unwrap();
+    assert_eq!(directions.len(), 2);
+    assert!(directions[0]["through"].is_null() && directions[1]["through"] == "small");
+
+    let translate = |arguments: &[&str], input: &str| {
+        run(&[&["translate", "model"], arguments].concat(), input).done()
+    };
+    let first = translate(&["--to", "small"], "fed\nab\n");
+    let second = translate(&["--to", "capital"], &first);
+    assert_eq!(translate(&["--to", "capital", "--pivot", "small"], "fed\nab\n"), second);
+    assert_eq!(second.lines().count(), 2);
+}
+
+/// The token that asks is no word of the line: alignments count without it, pictures show it.
+#[test]
+fn alignments_count_the_words_of_the_line() {
+    let files = ["--to", "capital", "--alignments", "a.txt", "--attention", "looks"];
+    let out = run(&[&["translate", "model", "--beam", "1"], &files[..]].concat(), "abc\n").done();
+    let written = out.trim_end().chars().count();
+    let aligned = std::fs::read_to_string(TRAINED.path("a.txt")).unwrap();
+    let aligned: Vec<&str> = aligned.split_whitespace().collect();
+    assert_eq!(aligned.len(), written);
+    for (n, pair) in aligned.iter().enumerate() {
+        let (from, to) = pair.split_once('-').unwrap();
+        assert!(from.parse::<usize>().unwrap() < 3 && to == n.to_string(), "{pair}");
+    }
+    let picture = std::fs::read_to_string(TRAINED.path("looks/1.svg")).unwrap();
+    assert!(picture.contains("&lt;2capital&gt;"));
+}
+
+/// Penalties are weighed, and the parts of a score are told apart.
+#[test]
+fn a_score_has_its_parts() {
+    let penalties = ["--length-penalty", "0.6", "--coverage-penalty", "0.2"];
+    let arguments =
+        ["translate", "model", "--to", "small", "--beam", "3", "--n-best", "2", "--json"];
+    let out = run(&[&arguments[..], &penalties].concat(), "fed\n").done();
+    let line: Value = serde_json::from_str(&out).unwrap();
+    for output in line["outputs"].as_array().unwrap() {
+        let part = |key: &str| output[key].as_f64().unwrap();
+        let score = part("log_prob") / part("length_penalty") + part("coverage_penalty");
+        assert!((score - part("score")).abs() < 1e-9, "{output}");
+        assert!(part("length_penalty") >= 1.0 && part("coverage_penalty") <= 0.0);
+    }
+}
+
+#[rstest]
+#[case(&["translate", "model"], "writes capital, small: say which with --to")]
+#[case(&["translate", "model", "--to", "back"], "does not write it, only capital, small")]
+#[case(
+    &["translate", "model", "--to", "small", "--pivot", "fr"],
+    "--pivot fr: model does not write it, only capital, small"
+)]
+#[case(&["evaluate", "model", "--data", "test.tsv", "--to", "back"], "--to back: the languages of")]
+#[case(&["evaluate", "model", "--data", "test.tsv", "--beam", "1,2"], "measured from each to each")]
+#[case(&["evaluate", "model", "--data", "valid.tsv"], "no column is named after a language")]
+fn what_the_model_cannot_do_is_said(#[case] arguments: &[&str], #[case] named: &str) {
+    run(arguments, "ab\n").refused_for(&[named]);
+}
+
+#[test]
+fn a_token_of_a_language_in_a_text_is_refused() {
+    let line = ["standard input, line 2", "`<2small>` stands in the text"];
+    run(&["translate", "model", "--to", "capital"], "ab\na <2small> b\n").refused_for(&line);
+    let workshop = workshop();
+    workshop.write("train.tsv", table(120, 1) + "<2capital>\tA\ta\n");
+    let named = ["`data.pairs[0].train` cannot be used: pair 61", "`<2capital>` stands"];
+    workshop.train(&[]).refused_for(&named);
+}
+
+#[rstest]
+#[case(
+    "train = { tsv = { path = \"train.tsv\", header",
+    "train = { tsv = { path = \"none.tsv\", header",
+    "`data.pairs[0].train` cannot be used"
+)]
+#[case("to = \"capital\"", "to = \"cap ital\"", "`data.pairs[0].to` must be a code of letters")]
+#[case(
+    "from = \"back\", to = \"small\"",
+    "from = \"small\", to = \"capital\"",
+    "`data.pairs[1]` must be two languages"
+)]
+#[case("[tokens.shared]\n", "[tokens.shared]\n# ", "segmentation")]
+#[case(
+    "pairs = [",
+    "temperature = 0.5\npairs = [",
+    "`data.temperature` must be at least 1, got 0.5"
+)]
+#[case(
+    "pairs = [",
+    "train = { tsv = { path = \"train.tsv\" } }\npairs = [",
+    "`data.train` must be left to `data.pairs`"
+)]
+#[case("layers = 3", "layers = 1", "`model.gnmt.layers` must be at least 2, got 1")]
+#[case(
+    "layers = 3",
+    "clip = { from = 8.0, to = 1.0, steps = 10 }",
+    "`model.gnmt.cell` must be gnmt_lstm where `clip` is set"
+)]
+#[case("part = { nth = 0, of = 2 }", "part = { nth = 2, of = 2 }", "row 2 of every 2")]
+fn what_does_not_fit_is_named(#[case] from: &str, #[case] to: &str, #[case] named: &str) {
+    let workshop = workshop();
+    workshop.change(from, to);
+    workshop.train(&[]).refused_for(&[named]);
+}
+
+/// What a model says of its own output when it is given it is what it said while it wrote it.
+#[test]
+fn given_outputs_are_scored() {
+    let arguments = ["translate", "model", "--to", "small", "--beam", "1", "--json"];
+    let written: Value = serde_json::from_str(&run(&arguments, "fed\n").done()).unwrap();
+    let best = &written["outputs"][0];
+    let pair = format!("fed\t{}\n", best["text"].as_str().unwrap());
+    let score = ["score", "model", "--to", "small"];
+    let scored: Value =
+        serde_json::from_str(&run(&[&score[..], &["--json"]].concat(), &pair).done()).unwrap();
+    for key in ["log_prob", "tokens"] {
+        assert_eq!(scored[key], best[key]);
+    }
+    let lines = run(&score, &pair.repeat(300)).done();
+    assert_eq!(lines.lines().count(), 300);
+    let number: f64 = lines.lines().last().unwrap().parse().unwrap();
+    assert!((number - best["log_prob"].as_f64().unwrap()).abs() < 1e-5);
+
+    let named = ["standard input, line 2", "a tab and a target, got 3 columns"];
+    run(&score, "a\tb\na\tb\tc\n").refused_for(&named);
+    run(&["score", "model"], "a\tb\n").refused_for(&["say which with --to"]);
+}
+
+/// A training can begin with the weights of another: without a step it is as good as that one.
+#[test]
+fn a_training_begins_with_the_weights_of_another() {
+    let workshop = workshop();
+    workshop.train(&[]).done();
+    let train = |more: &[&str]| {
+        let arguments = ["train", "run.toml", "--out", "second", "--init", "model"];
+        workshop.run(&[&arguments[..], more].concat(), "")
+    };
+    let refined = "model.gnmt.refinement.samples=3";
+    train(&[
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.learning_rate=1e-12",
+        "--set",
+        refined,
+    ])
+    .done();
+    let nll =
+        |folder: &str| workshop.json(&format!("{folder}/metrics.json"))["scores"]["nll"].clone();
+    let (first, second) = (nll("model").as_f64().unwrap(), nll("second").as_f64().unwrap());
+    assert!((first - second).abs() < 1e-6, "{first} and {second}");
+
+    std::fs::remove_dir_all(workshop.path("second")).unwrap();
+    train(&["--set", "model.gnmt.d_hidden=8"]).refused_for(&["--init model", "[8"]);
+    workshop.write("train.tsv", table(100, 1) + "Ω\tΩ\tΩ\n");
+    train(&[]).refused_for(&["--init model: it has other tokens than `data.train`"]);
+    train(&["--resume"]).refused_for(&["--resume"]);
+}
+
+/// A checkpoint of another wiring is refused, and the flag is named.
+#[test]
+fn a_checkpoint_of_another_wiring_is_refused() {
+    let workshop = workshop();
+    workshop.train(&["--set", "training.epochs=1"]).done();
+    let named = ["`model.gnmt.query` is \"previous\" now and \"current\" in model/training.toml"];
+    workshop.train(&["--resume", "--set", "model.gnmt.query=previous"]).refused_for(&named);
+}
+
+#[test]
+fn the_wiring_is_drawn() {
+    run(&["inspect", "model", "--wiring", "wiring.svg"], "").done();
+    let svg = std::fs::read_to_string(TRAINED.path("wiring.svg")).unwrap();
+    assert!(svg.contains("3: LSTM 32 → 16") && svg.contains("attention"), "{svg}");
+    let other = crate::workshop::MODELS.run(&["inspect", "gru", "--wiring", "w.svg"], "");
+    other.refused_for(&["--wiring is for a GNMT, and gru is none"]);
+}
