@@ -13,7 +13,8 @@ use recurrent_kernels::{
 };
 
 use crate::{
-    Cell, CoupledLstmCell, Gated, GruCell, LstmCell, LstmState, Paths, PeepholeLstmCell, RnnCell,
+    Cell, CoupledLstmCell, Gated, GnmtLstmCell, GruCell, LstmCell, LstmState, Paths,
+    PeepholeLstmCell, RnnCell,
 };
 
 /// A cell whose whole sequence is one operation, input side included.
@@ -153,7 +154,8 @@ macro_rules! fused_lstm {
     ($cell:ty, $gates:expr, $peephole:expr) => {
         impl Fused for $cell {
             fn recurrence(&self) -> Recurrence {
-                Recurrence::Lstm($gates)
+                let gates: fn(&Self) -> Gates = $gates;
+                Recurrence::Lstm(gates(self))
             }
 
             fn operands(&self, start: LstmState) -> CheckpointedOperands {
@@ -176,9 +178,10 @@ macro_rules! fused_lstm {
     };
 }
 
-fused_lstm!(LstmCell, Gates::Forget, |_| None);
-fused_lstm!(CoupledLstmCell, Gates::Coupled, |_| None);
-fused_lstm!(PeepholeLstmCell, Gates::Peephole, |cell| Some(cell.p.val()));
+fused_lstm!(LstmCell, |_| Gates::Forget, |_| None);
+fused_lstm!(CoupledLstmCell, |_| Gates::Coupled, |_| None);
+fused_lstm!(PeepholeLstmCell, |_| Gates::Peephole, |cell| Some(cell.p.val()));
+fused_lstm!(GnmtLstmCell, |cell| Gates::Gnmt { clip: cell.clip }, |_| None);
 
 #[cfg(test)]
 mod tests {
@@ -186,7 +189,9 @@ mod tests {
     use recurrent_testkit::{assert_close, random};
 
     use super::*;
-    use crate::{GruConfig, LstmConfig, PeepholeLstmConfig, Reset, RnnConfig, State, unroll};
+    use crate::{
+        GnmtLstmConfig, GruConfig, LstmConfig, PeepholeLstmConfig, Reset, RnnConfig, State, unroll,
+    };
 
     /// Outputs, final state and all gradients are those of the cell, however the steps are cut.
     fn check<C: Fused>(cell: C) {
@@ -246,6 +251,8 @@ mod tests {
         check(RnnConfig::new(2, 3).init(&device));
         check(LstmConfig::new(2, 3).init(&device));
         check(PeepholeLstmConfig::new(2, 3).init(&device));
+        check(GnmtLstmConfig::new(2, 3).init(&device));
+        check(GnmtLstmConfig::new(2, 3).with_clip(Some(0.3)).init(&device));
         check(GruConfig::new(2, 3).init(&device));
         check(GruConfig::new(2, 3).with_reset(Reset::BeforeProduct).init(&device));
     }

@@ -14,9 +14,9 @@
 //! section 6.
 
 use burn::{module::Param, nn::Initializer, prelude::*};
-use recurrent_kernels::{Lengths, project_sequence, sigmoid, tanh};
+use recurrent_kernels::{Direction, Gates, Lengths, project_sequence, sigmoid, tanh};
 
-use crate::{Cell, Gated, LstmState, Paths, init};
+use crate::{Cell, Gated, LstmState, Paths, init, lstm::run_fused};
 
 /// Sizes and initial values of a [`GnmtLstmCell`].
 #[derive(Config, Debug)]
@@ -45,7 +45,7 @@ pub struct GnmtLstmCell {
     pub w_h: Param<Tensor<2>>,
     /// `b`, `[4H]`.
     pub b: Param<Tensor<1>>,
-    /// The bound `δ` of the memory; a schedule may change it between two steps of training.
+    /// The bound `δ` of the memory, above 0; a schedule may change it between two steps of training.
     #[module(skip)]
     pub clip: Option<f64>,
 }
@@ -111,6 +111,17 @@ impl Cell for GnmtLstmCell {
 
     fn output(&self, state: &LstmState) -> Tensor<2> {
         state.hidden.clone()
+    }
+
+    fn sequence(
+        &self,
+        projected: Tensor<3>,
+        start: LstmState,
+        lengths: &Lengths,
+        direction: Direction,
+    ) -> (Tensor<3>, LstmState) {
+        let (gates, course) = (Gates::Gnmt { clip: self.clip }, (lengths, direction));
+        run_fused(gates, projected, &self.w_h, None, start, course)
     }
 }
 

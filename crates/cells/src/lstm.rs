@@ -145,7 +145,7 @@ impl Cell for LstmCell {
 
 impl Gated for LstmCell {}
 
-/// The fused recurrence of every LSTM whose output is squashed by `φ`.
+/// The fused recurrence of an LSTM with these gates.
 pub(crate) fn run_fused(
     gates: Gates,
     projected: Tensor<3>,

@@ -1,8 +1,9 @@
 //! Any model that turns texts into texts, chosen by a file.
 
+use anyhow::{Context, ensure};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
-use recurrent_gnmt::{Gnmt, GnmtConfig, GnmtGenerator};
+use recurrent_gnmt::{Gnmt, GnmtConfig, GnmtGenerator, QuantizedGenerator, QuantizedGnmt};
 use recurrent_seq2seq::{
     Decoder, PairBatch, Seq2Seq, Seq2SeqConfig, Seq2SeqGenerator, Translator,
     search::{Generator, Predicted},
@@ -20,6 +21,8 @@ pub enum Architecture {
     Seq2seq(Seq2SeqConfig),
     /// Google's Neural Machine Translation system.
     Gnmt(GnmtConfig),
+    /// The same with weights of eight bits.
+    QuantizedGnmt(GnmtConfig),
 }
 
 /// Sizes and kinds of one sort of model that turns texts into texts.
@@ -66,6 +69,9 @@ impl Architecture {
     /// What `config.json` calls Google's system.
     pub const GNMT: &str = "gnmt";
 
+    /// What it calls Google's system with weights of eight bits.
+    pub const QUANTIZED_GNMT: &str = "gnmt_int8";
+
     /// Checks every value, for vocabularies of the given sizes.
     ///
     /// # Errors
@@ -74,7 +80,7 @@ impl Architecture {
     pub fn validate(&self, vocabulary: [usize; 2]) -> Result<(), OutOfRange> {
         match self {
             Self::Seq2seq(config) => config.validate(vocabulary),
-            Self::Gnmt(config) => config.validate(vocabulary),
+            Self::Gnmt(config) | Self::QuantizedGnmt(config) => config.validate(vocabulary),
         }
     }
 
@@ -96,6 +102,13 @@ impl Architecture {
             Self::Gnmt(config) => {
                 AnyTranslator::Gnmt(folder.load_weights(config.init(vocabulary, device))?)
             }
+            Self::QuantizedGnmt(config) => {
+                let path = folder.path().display();
+                let range = "a model with weights of eight bits computes on the CPU, on `flex`";
+                ensure!(*device == Device::flex(), "{path}: {range}");
+                let model = QuantizedGnmt::from_parts(config, vocabulary, folder.load_int8()?);
+                AnyTranslator::QuantizedGnmt(model.with_context(|| format!("{path}"))?)
+            }
         })
     }
 }
@@ -108,6 +121,8 @@ pub enum AnyTranslator {
     Seq2seq(Seq2Seq<AnyCell>),
     /// Google's system.
     Gnmt(Gnmt),
+    /// Google's system with weights of eight bits.
+    QuantizedGnmt(QuantizedGnmt),
 }
 
 impl AnyTranslator {
@@ -115,15 +130,16 @@ impl AnyTranslator {
     pub fn looks(&self) -> bool {
         match self {
             Self::Seq2seq(model) => !matches!(model.decoder, Decoder::Thought(_)),
-            Self::Gnmt(_) => true,
+            Self::Gnmt(_) | Self::QuantizedGnmt(_) => true,
         }
     }
 
-    /// How likely the targets of `batches` are.
+    /// How likely the targets of `batches` are; nothing of a model that cannot learn.
     pub fn likelihood(&self, batches: &PairBatches, at: &Moment) -> Scores {
         match self {
             Self::Seq2seq(model) => validation_loss(model, batches, at).scores(),
             Self::Gnmt(model) => validation_loss(model, batches, at).scores(),
+            Self::QuantizedGnmt(_) => Scores::new(),
         }
     }
 }
@@ -135,6 +151,7 @@ impl Translator for AnyTranslator {
         match self {
             Self::Seq2seq(model) => AnyGenerator::Seq2seq(model.generator(sources)),
             Self::Gnmt(model) => AnyGenerator::Gnmt(model.generator(sources)),
+            Self::QuantizedGnmt(model) => AnyGenerator::QuantizedGnmt(model.generator(sources)),
         }
     }
 }
@@ -146,6 +163,8 @@ pub enum AnyGenerator<'m> {
     Seq2seq(Seq2SeqGenerator<'m, AnyCell>),
     /// Of Google's system.
     Gnmt(GnmtGenerator<'m>),
+    /// Of Google's system with weights of eight bits.
+    QuantizedGnmt(QuantizedGenerator<'m>),
 }
 
 /// The state of an [`AnyGenerator`].
@@ -156,6 +175,8 @@ pub enum AnyGeneratorState {
     Seq2seq(<Seq2SeqGenerator<'static, AnyCell> as Generator>::State),
     /// Of Google's system.
     Gnmt(<GnmtGenerator<'static> as Generator>::State),
+    /// Of Google's system with weights of eight bits.
+    QuantizedGnmt(<QuantizedGenerator<'static> as Generator>::State),
 }
 
 impl AnyGenerator<'_> {
@@ -175,6 +196,7 @@ impl Generator for AnyGenerator<'_> {
         match self {
             Self::Seq2seq(generator) => generator.sources(),
             Self::Gnmt(generator) => generator.sources(),
+            Self::QuantizedGnmt(generator) => generator.sources(),
         }
     }
 
@@ -182,6 +204,7 @@ impl Generator for AnyGenerator<'_> {
         match self {
             Self::Seq2seq(generator) => generator.vocabulary(),
             Self::Gnmt(generator) => generator.vocabulary(),
+            Self::QuantizedGnmt(generator) => generator.vocabulary(),
         }
     }
 
@@ -189,6 +212,7 @@ impl Generator for AnyGenerator<'_> {
         match self {
             Self::Seq2seq(generator) => generator.source_lengths(),
             Self::Gnmt(generator) => generator.source_lengths(),
+            Self::QuantizedGnmt(generator) => generator.source_lengths(),
         }
     }
 
@@ -196,6 +220,7 @@ impl Generator for AnyGenerator<'_> {
         match self {
             Self::Seq2seq(generator) => AnyGeneratorState::Seq2seq(generator.start()),
             Self::Gnmt(generator) => AnyGeneratorState::Gnmt(generator.start()),
+            Self::QuantizedGnmt(generator) => AnyGeneratorState::QuantizedGnmt(generator.start()),
         }
     }
 
@@ -206,6 +231,9 @@ impl Generator for AnyGenerator<'_> {
             }
             (Self::Gnmt(generator), AnyGeneratorState::Gnmt(state)) => {
                 Self::after(generator.step(last, state), AnyGeneratorState::Gnmt)
+            }
+            (Self::QuantizedGnmt(generator), AnyGeneratorState::QuantizedGnmt(state)) => {
+                Self::after(generator.step(last, state), AnyGeneratorState::QuantizedGnmt)
             }
             (_, state) => panic!("{OTHER_KIND}, got {state:?}"),
         }
@@ -218,6 +246,9 @@ impl Generator for AnyGenerator<'_> {
             }
             (Self::Gnmt(generator), AnyGeneratorState::Gnmt(state)) => {
                 AnyGeneratorState::Gnmt(generator.reorder(state, rows))
+            }
+            (Self::QuantizedGnmt(generator), AnyGeneratorState::QuantizedGnmt(state)) => {
+                AnyGeneratorState::QuantizedGnmt(generator.reorder(state, rows))
             }
             (_, state) => panic!("{OTHER_KIND}, got {state:?}"),
         }

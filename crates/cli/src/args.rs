@@ -39,6 +39,8 @@ pub enum Command {
     Inspect(Inspect),
     /// List the devices that models can run on
     Devices(Devices),
+    /// Make a model smaller and faster on the CPU: weights of eight bits
+    Quantize(Quantize),
     /// Take weights from PyTorch, or hand them over
     Convert(Convert),
 }
@@ -301,6 +303,20 @@ pub struct Inspect {
     /// Draw which layer reads what into this SVG file; of a GNMT
     #[arg(long, value_name = "FILE")]
     pub wiring: Option<PathBuf>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `quantize`.
+#[derive(Debug, Args)]
+pub struct Quantize {
+    /// The model folder; of a GNMT
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// The model folder to write; by default the model's with `-int8` behind its name
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// How results are shown
     #[command(flatten)]
     pub format: Format,

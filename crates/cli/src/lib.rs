@@ -7,7 +7,7 @@
 //! | what is learned from and measured on | [`data`] |
 //! | what does a configuration say, and where is it wrong | [`settings`] |
 //! | where does a model run | [`device`] |
-//! | what is in the folder of a trained model | [`folder`], [`weights`] |
+//! | what is in the folder of a trained model | [`folder`], [`weights`], [`int8_weights`] |
 //! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
 //! | which models turn texts into texts | [`any_translator`] |
@@ -34,6 +34,7 @@ pub mod error;
 pub mod examples;
 pub mod experiment;
 pub mod folder;
+pub mod int8_weights;
 pub mod interrupt;
 pub mod language_matrix;
 pub mod metric;

@@ -102,6 +102,9 @@ impl TextToText {
                 About::with_config(folder.model()?, Architecture::Seq2seq)
             }
             Some(Architecture::GNMT) => About::with_config(folder.model()?, Architecture::Gnmt),
+            Some(Architecture::QUANTIZED_GNMT) => {
+                About::with_config(folder.model()?, Architecture::QuantizedGnmt)
+            }
             kind => bail!(
                 "{path} holds a model of the kind `{}`, needed is one that turns texts into texts: `{}` \
                  or `{}`",
@@ -145,6 +148,9 @@ impl TextToText {
             }
             Architecture::Gnmt(config) => {
                 folder.describe(Architecture::GNMT, &about.with_config(|_| config))?;
+            }
+            Architecture::QuantizedGnmt(config) => {
+                folder.describe(Architecture::QUANTIZED_GNMT, &about.with_config(|_| config))?;
             }
         }
         self.tokenizers.save(folder)

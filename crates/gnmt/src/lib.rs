@@ -20,6 +20,7 @@
 //! | the whole model, its loss, its search | `gnmt.rs` |
 //! | sizes, and the ways in which public versions differ | `config.rs` |
 //! | the bounds that training moves from 8 to 1 | `clip.rs` |
+//! | the same with weights of eight bits | `quantized.rs` |
 //! | learning from whole outputs, by their GLEU | `refinement.rs` |
 //!
 //! Sources: Wu et al. (2016), Google's Neural Machine Translation System: Bridging the Gap between
@@ -31,6 +32,7 @@ mod config;
 mod decoder;
 mod encoder;
 mod gnmt;
+mod quantized;
 mod refinement;
 
 pub use clip::Clip;
@@ -38,6 +40,7 @@ pub use config::{FirstLayer, GnmtCell, GnmtConfig, Initial, Parameters, Residual
 pub use decoder::{GnmtDecoder, Query};
 pub use encoder::{GnmtEncoded, GnmtEncoder};
 pub use gnmt::{Gnmt, GnmtGenerator};
+pub use quantized::{Part, QuantizeError, QuantizedGenerator, QuantizedGnmt, QuantizedState};
 pub use refinement::Refinement;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Which recurrence a layer runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recurrence {
     /// That of [`rnn_sequence`](crate::rnn_sequence).
     Rnn(Activation),
@@ -56,7 +56,8 @@ pub struct CheckpointedOperands {
 ///
 /// # Panics
 ///
-/// If `every` is 0, a shape is wrong, or an operand is missing or too many.
+/// If `every` is 0, a shape is wrong, an operand is missing or too many, or the bound of
+/// [`Gates::Gnmt`] is not above 0.
 pub fn checkpointed_sequence(
     x: Tensor<3>,
     operands: CheckpointedOperands,
@@ -68,6 +69,9 @@ pub fn checkpointed_sequence(
     let ([batch, steps], [input, width]) = ([lengths.batch(), lengths.steps()], w_x.dims());
     let h = w_h.dims()[0];
     assert!(every > 0, "a chunk has at least one step, got 0");
+    if let Recurrence::Lstm(gates) = recurrence {
+        gates.assert_clip();
+    }
     assert_shape!(x, [batch, steps, input]);
     assert_shape!(b, [width]);
     assert_shape!(w_h, [h, width]);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Which gates an LSTM has, and so how many blocks of `H` columns are packed and in which order.
-#[derive(Config, Copy, Debug, PartialEq, Eq)]
+#[derive(Config, Copy, Debug, PartialEq)]
 pub enum Gates {
     /// `[i g o]`, the LSTM of 1997: `c' = c + σ(i) ⊙ φ(g)`.
     Original,
@@ -19,6 +19,17 @@ pub enum Gates {
     Peephole,
     /// `[f g o]` with `i = 1 − f`.
     Coupled,
+    /// `[i f g o]`, the LSTM of Google's Neural Machine Translation system: the output is not squashed,
+    /// and the cell can be clipped, `c' = clip(σ(f) ⊙ c + σ(i) ⊙ φ(g), −δ, δ)` and `h' = σ(o) ⊙ c'`.
+    /// Nothing before the clip has a gradient where `|c'| = δ`.
+    ///
+    /// Source: Wu et al. (2016), Google's Neural Machine Translation System, equations 5 and 6 and
+    /// section 6.
+    Gnmt {
+        /// `δ`, in the units of the cell, above 0 and rounded to the dtype of the weights; none does
+        /// not clip.
+        clip: Option<f64>,
+    },
 }
 
 impl Gates {
@@ -26,7 +37,23 @@ impl Gates {
     pub fn count(self) -> usize {
         match self {
             Self::Original | Self::Coupled => 3,
-            Self::Forget | Self::Peephole => 4,
+            Self::Forget | Self::Peephole | Self::Gnmt { .. } => 4,
+        }
+    }
+
+    /// The bound of the cell, of gates that have one.
+    pub(crate) fn clip(self) -> Option<f64> {
+        match self {
+            Self::Gnmt { clip } => clip,
+            Self::Original | Self::Forget | Self::Peephole | Self::Coupled => None,
+        }
+    }
+
+    /// Panics unless the bound of the cell is above 0.
+    #[track_caller]
+    pub(crate) fn assert_clip(self) {
+        if let Some(clip) = self.clip() {
+            assert!(clip > 0.0, "the bound of a clipped cell is above 0, got {clip}");
         }
     }
 }
@@ -61,6 +88,9 @@ pub struct LstmOperands {
 /// [i f g o] = x_t + h · W_h                     blocks as in `gates`
 /// c'        = σ(f) ⊙ c + σ(i) ⊙ φ(g)
 /// h'        = σ(o) ⊙ φ(c')
+///
+/// c'        = clip(σ(f) ⊙ c + σ(i) ⊙ φ(g), −δ, δ)     with `Gates::Gnmt`
+/// h'        = σ(o) ⊙ c'
 /// ```
 ///
 /// # Shapes
@@ -73,8 +103,8 @@ pub struct LstmOperands {
 ///
 /// # Panics
 ///
-/// If a shape is wrong, `lengths` is of another batch, or there are peephole weights without
-/// [`Gates::Peephole`] or the other way round.
+/// If a shape is wrong, `lengths` is of another batch, there are peephole weights without
+/// [`Gates::Peephole`] or the other way round, or the bound of [`Gates::Gnmt`] is not above 0.
 pub fn lstm_sequence(
     x: Tensor<3>,
     operands: LstmOperands,
@@ -84,6 +114,7 @@ pub fn lstm_sequence(
 ) -> LstmSequence {
     let LstmOperands { w_h, peephole, hidden: h0, cell: c0 } = operands;
     let hidden = w_h.dims()[0];
+    gates.assert_clip();
     assert_shape!(x, [lengths.batch(), lengths.steps(), gates.count() * hidden]);
     assert_shape!(w_h, [hidden, gates.count() * hidden]);
     assert_shape!(h0, [lengths.batch(), hidden]);

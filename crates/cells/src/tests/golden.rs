@@ -101,6 +101,7 @@ fn ls_1_coupled_lstm() {
     assert_golden(cell, [-0.08869931, -0.18512661], [-0.19367999, -0.34091057]);
 }
 
+/// LS-1, GN-7.
 #[test]
 fn ls_1_gnmt_lstm() {
     let LstmCell { w_x, w_h, b } = lstm();

@@ -3,7 +3,7 @@
 use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{check_gradients, check_input_gradient, random};
 
-use super::{ForEveryCell, busy_state, every_cell, inputs, parts};
+use super::{ForEveryCell, busy_state, clipped_lstm, every_cell, inputs, parts};
 use crate::*;
 
 /// A number that depends on every output and on every part of the final state.
@@ -86,4 +86,46 @@ fn x_1_input_and_initial_state() {
         }
     }
     every_cell(&Device::flex().autodiff(), DType::F64, &mut Check);
+}
+
+/// How far beyond its bound the cell of each real step is before it is clipped.
+fn beyond_bound(start: &LstmState, lens: &[usize], direction: Direction) -> Vec<f64> {
+    let cell = clipped_lstm(&Device::flex(), DType::F64);
+    let bound = cell.clip.expect("a bound");
+    let unclipped = GnmtLstmCell { clip: None, ..cell.clone() };
+    let x = inputs(lens.len(), lens[0], &Device::flex());
+    let mut beyond = Vec::new();
+    for (row, len) in lens.iter().enumerate() {
+        let index = Tensor::<1, Int>::from_data([row as i64], &Device::flex());
+        let mut state = start.clone().select(index);
+        for n in 0..*len {
+            let t = match direction {
+                Direction::Forward => n,
+                Direction::Backward => len - 1 - n,
+            };
+            let x_t = x.clone().slice(s![row..row + 1, t..t + 1, ..]).squeeze_dim(1);
+            let next = unclipped.step(x_t.clone(), state.clone()).cell;
+            beyond.extend(next.into_data().iter::<f64>().map(|c| c.abs() - bound));
+            state = cell.step(x_t, state);
+        }
+    }
+    beyond
+}
+
+/// GN-7: the differences above are taken where some cells are clipped and some are not, and none is so
+/// near to its bound that a difference reaches over it.
+#[test]
+fn gn_7_differences_do_not_reach_over_a_bound() {
+    let cell = clipped_lstm(&Device::flex(), DType::F64);
+    let checked = [
+        beyond_bound(&cell.initial_state(3), &[4, 1, 3], Direction::Forward),
+        beyond_bound(&cell.initial_state(3), &[4, 1, 3], Direction::Backward),
+        beyond_bound(&busy_state(&cell, 2), &[3, 2], Direction::Forward),
+    ];
+    for beyond in checked {
+        let nearest = beyond.iter().fold(f64::INFINITY, |nearest, b| nearest.min(b.abs()));
+        assert!(nearest > 1e-3, "a cell is only {nearest:e} away from its bound");
+        let clipped = beyond.iter().filter(|beyond| **beyond > 0.0).count();
+        assert!(0 < clipped && clipped < beyond.len(), "{clipped} of {}", beyond.len());
+    }
 }

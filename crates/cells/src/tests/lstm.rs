@@ -1,4 +1,4 @@
-//! LS-2 to LS-10; LS-1 is among the golden vectors, LS-8 and LS-11 hold for every cell.
+//! LS-2 to LS-10 and GN-7; LS-1 is among the golden vectors, LS-8 and LS-11 hold for every cell.
 
 use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{assert_close, assert_same_bits, random};
@@ -305,4 +305,25 @@ fn logistic_squash_by_hand() {
     let c = sigma(0.6) * (4.0 * sigma(1.8) - 2.0);
     assert_close(&next.cell, [[c]], 1e-15);
     assert_close(&next.hidden, [[sigma(-0.4) * (2.0 * sigma(c) - 1.0)]], 1e-15);
+}
+
+/// GN-7: no cell leaves its bound at any step, whatever schedule moves it; a bound of infinity is none.
+#[test]
+fn gn_7_the_memory_stays_within_its_bound() {
+    let mut cell = super::clipped_lstm(&Device::flex(), DType::F64);
+    // An output gate that is open shows the cell.
+    cell.b = with_block(&cell.b.val(), 3, 1e3);
+    let x = inputs(2, 30, &Device::flex()) * 3.0;
+    let mut largest = |clip| {
+        cell.clip = clip;
+        let (y, last) = run(&cell, &x, busy());
+        assert_close(&y.clone().narrow(1, 29, 1).squeeze_dim::<2>(1), last.cell.into_data(), 1e-15);
+        y.abs().max().into_scalar::<f64>()
+    };
+    let unclipped = largest(None);
+    assert!(unclipped > 1.0, "the memory does not reach the bounds: {unclipped}");
+    for bound in [1.0, 0.5, 0.1] {
+        assert_eq!(largest(Some(bound)), bound);
+    }
+    assert_eq!(largest(Some(f64::INFINITY)), unclipped);
 }

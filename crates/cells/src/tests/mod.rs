@@ -49,8 +49,8 @@ fn every_cell(device: &Device, dtype: DType, checks: &mut impl ForEveryCell) {
     checks.check("lstm", lstm.clone());
     checks.check("peephole lstm", drawn(PeepholeLstmConfig::new(3, 4).init(device), dtype));
     checks.check("coupled lstm", drawn(CoupledLstmConfig::new(3, 4).init(device), dtype));
-    let gnmt = GnmtLstmConfig::new(3, 4).with_clip(Some(0.5));
-    checks.check("gnmt lstm", drawn(gnmt.init(device), dtype));
+    checks.check("gnmt lstm", drawn(GnmtLstmConfig::new(3, 4).init(device), dtype));
+    checks.check("gnmt lstm, clipped", clipped_lstm(device, dtype));
     checks.check("layer-norm lstm", drawn(LayerNormLstmConfig::new(3, 4).init(device), dtype));
     checks.check("projected lstm", drawn(ProjectedLstmConfig::new(3, 6, 4).init(device), dtype));
     for (reset, update) in [
@@ -69,6 +69,11 @@ fn every_cell(device: &Device, dtype: DType, checks: &mut impl ForEveryCell) {
         let name = format!("any cell, {kind:?}");
         checks.check(&name, drawn(kind.init(3, 4, device), dtype));
     }
+}
+
+/// GNMT's LSTM with a bound that clips some cells of the tests and leaves others alone.
+fn clipped_lstm(device: &Device, dtype: DType) -> GnmtLstmCell {
+    drawn(GnmtLstmConfig::new(3, 4).with_clip(Some(0.5)).init(device), dtype)
 }
 
 /// A parameter with the given values, in double precision.

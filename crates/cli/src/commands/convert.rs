@@ -56,6 +56,7 @@ fn from_pytorch(
                     let model = model.with_state_dict(&dict, prefix).with_context(named)?;
                     replace(&mut folder, &model)?
                 }
+                AnyTranslator::QuantizedGnmt(_) => unreachable!("it is of another kind"),
             }
         }
         kind => bail!("{}", unknown(path, kind)),
@@ -80,6 +81,7 @@ fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<(
             match TextToText::load(path, &device)?.1 {
                 AnyTranslator::Seq2seq(model) => model.to_state_dict(),
                 AnyTranslator::Gnmt(model) => model.to_state_dict(),
+                AnyTranslator::QuantizedGnmt(_) => unreachable!("it is of another kind"),
             }
         }
         kind => bail!("{}", unknown(path, kind)),

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod generate;
 pub mod inspect;
+pub mod quantize;
 pub mod score;
 pub mod tokenize;
 pub mod train;
@@ -30,6 +31,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(Command::Tokenize(arguments)) => tokenize::run(&arguments, out),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, out),
         Some(Command::Devices(arguments)) => devices::run(&arguments, out),
+        Some(Command::Quantize(arguments)) => quantize::run(&arguments, out),
         Some(Command::Convert(arguments)) => convert::run(&arguments, out),
     }
 }

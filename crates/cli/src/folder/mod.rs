@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     atomic::{WriteError, make_folder, write_atomically},
+    int8_weights,
     weights::{self, Parameter},
 };
 pub use error::FolderError;
@@ -345,6 +346,16 @@ impl ModelFolder {
     pub fn load_weights<M: Module>(&self, module: M) -> Result<M, FolderError> {
         let bytes = self.read(Part::Weights)?;
         weights::from_bytes(module, &bytes).map_err(|error| self.in_weights(error))
+    }
+
+    /// The parts of a quantised model.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, or are no such parts.
+    pub fn load_int8(&self) -> Result<Vec<(String, recurrent_gnmt::Part)>, FolderError> {
+        let bytes = self.read(Part::Weights)?;
+        int8_weights::from_bytes(&bytes).map_err(|error| self.in_weights(error))
     }
 
     /// Names and shapes of the weights.

@@ -2,10 +2,15 @@
 
 use std::{fs, path::PathBuf};
 
-use burn::{prelude::*, tensor::TensorData};
+use burn::{
+    module::{ModuleMapper, Param},
+    prelude::*,
+    tensor::{DType, TensorData},
+};
 use recurrent::{pytorch::Keyed, weights};
 use recurrent_attention::AttentionConfig;
 use recurrent_cells::{AnyCell, CellKind};
+use recurrent_gnmt::{FirstLayer, GnmtConfig};
 use recurrent_pytorch::StateDict;
 use recurrent_seq2seq::{
     BridgeKind, Context, DecoderConfig, DecoderKind, EncoderConfig, Feeding, LanguageModel,
@@ -284,4 +289,65 @@ fn what_cannot_be_converted_is_refused_and_nothing_is_changed() {
         "`rnn`, `relu_rnn`, `lstm` and `gru` can be converted",
     ]);
     assert!(!shop.path("peephole.safetensors").exists());
+}
+
+/// NVIDIA's GNMT in PyTorch: its keys come in, the logits are its logits, and so are the gradients of
+/// all parameters.
+#[test]
+fn gnmt_gives_the_logits_and_gradients_of_pytorch() {
+    let bytes = fs::read(fixture("gnmt.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut dict = state_dict("gnmt.safetensors");
+    let keys: Vec<String> = dict.keys().map(str::to_owned).collect();
+    for key in keys.iter().filter(|key| key.starts_with("grad.")) {
+        dict.remove(key);
+    }
+    let config = GnmtConfig { layers: 4, d_hidden: 4, ..GnmtConfig::default() };
+    let draw = || config.init([9, 9], &Device::flex().autodiff());
+    let model = draw().with_state_dict(&dict, "").unwrap();
+    let (source, target) = (real_ids(&file, "io.source"), real_ids(&file, "io.target"));
+    let batch = PairBatch { source, begun: target.clone(), ended: target };
+    let logits = model.forced(&batch).0;
+    let expected = Tensor::<3>::from_data(self::logits(&file), (&model.device(), DType::F64));
+    let mask = batch.ended.pad_mask(&model.device()).unwrap().unsqueeze_dim::<3>(2);
+    let real =
+        |logits: Tensor<3>| logits.clone().mask_fill(mask.clone().expand(logits.dims()), 0.0);
+    assert_close(&real(logits.clone()), real(expected).into_data(), 1e-10);
+
+    let gradients = (real(logits).powi_scalar(2).sum() / 2.0).backward();
+    let gradients = model.clone().map(&mut Gradients(&gradients)).to_state_dict().unwrap();
+    // The two biases of PyTorch's LSTM are one here, so each has its gradient.
+    for key in gradients.keys().filter(|key| !key.contains("bias_hh")) {
+        let view = file.tensor(&format!("grad.{key}")).unwrap();
+        let numbers = view.data().chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap()));
+        let found = gradients.get(key).unwrap();
+        for (found, expected) in found.iter::<f64>().zip(numbers) {
+            assert!((found - expected).abs() < 1e-10, "{key}: {found} for {expected}");
+        }
+    }
+    let config = GnmtConfig { tie: Tie::All, ..config };
+    let draw = || config.init([9, 9], &Device::flex());
+    assert_round_trip(draw(), draw());
+    let other = GnmtConfig { first_layer: FirstLayer::Context, tie: Tie::Embeddings, ..config };
+    let said = other.init([9, 9], &Device::flex()).with_state_dict(&dict, "").unwrap_err();
+    let expected = "`decoder.att_rnn.rnn` has 1 layer, 4 to 4 features in the file, but 1 layer, 8 to 4 \
+                    features in the model";
+    assert_eq!(said.to_string(), expected);
+}
+
+/// A module with the gradient of every parameter in its place.
+struct Gradients<'a>(&'a burn::tensor::Gradients);
+
+impl ModuleMapper for Gradients<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let gradient = param.val().grad(self.0).expect("every parameter gets a gradient");
+        Param::from_tensor(gradient)
+    }
+}
+
+/// Ids of a fixture, row by row, without the padding behind them.
+fn real_ids(file: &SafeTensors<'_>, key: &str) -> Padded {
+    let rows = ids(file, key).rows().collect::<Vec<_>>().into_iter();
+    let real = rows.map(|row| row.into_iter().take_while(|id| *id != 0).collect::<Vec<u32>>());
+    Padded::new(&real.collect::<Vec<_>>())
 }

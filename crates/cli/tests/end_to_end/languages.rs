@@ -274,3 +274,43 @@ fn the_wiring_is_drawn() {
     let other = crate::workshop::MODELS.run(&["inspect", "gru", "--wiring", "w.svg"], "");
     other.refused_for(&["--wiring is for a GNMT, and gru is none"]);
 }
+
+/// With eight bits a model is a good deal smaller, writes and is measured like any other, and says what
+/// it cannot do.
+#[test]
+fn a_model_is_quantised() {
+    let out = run(&["quantize", "model"], "").done();
+    assert!(out.contains("model-int8 has the weights of model in"), "{out}");
+    let size = |folder: &str| {
+        std::fs::metadata(TRAINED.path(&format!("{folder}/model.safetensors"))).unwrap().len()
+    };
+    assert!(size("model-int8") * 2 < size("model"), "{} of {}", size("model-int8"), size("model"));
+    run(&["quantize", "model"], "").refused_for(&["model-int8 already holds"]);
+    run(&["quantize", "model-int8", "--out", "other"], "").refused_for(&["`gnmt_int8`", "`gnmt`"]);
+
+    let written = run(&["translate", "model-int8", "--to", "small", "--beam", "2"], "fed\nab\n").done();
+    assert_eq!(written.lines().count(), 2);
+    let matrix = json(&["evaluate", "model-int8", "--data", "test.tsv", "--from", "back"]);
+    assert_eq!(matrix["directions"].as_array().unwrap().len(), 2);
+    let summary = json(&["inspect", "model-int8"]);
+    assert_eq!(summary["kind"], "gnmt_int8");
+    let types = summary["parameters"].as_array().unwrap().iter().map(|row| row["dtype"].clone());
+    assert!(types.collect::<Vec<_>>().contains(&"I8".into()));
+    // Both are models, so they can write together.
+    run(&["translate", "model", "model-int8", "--to", "small"], "fed\n").done();
+    run(&["convert", "to-pytorch", "model-int8", "out.safetensors"], "")
+        .refused_for(&["`gnmt_int8`, which has no keys for PyTorch"]);
+}
+
+/// Weights of eight bits that do not fit what `config.json` says are refused, by name.
+#[test]
+fn a_quantised_model_of_another_wiring_is_refused() {
+    let folder = TRAINED.path("rewired");
+    run(&["quantize", "model", "--out", "rewired"], "").done();
+    let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    let rewired = config.replace("\"first_layer\": \"token\"", "\"first_layer\": \"context\"");
+    assert_ne!(rewired, config);
+    std::fs::write(folder.join("config.json"), rewired).unwrap();
+    let named = ["rewired", "`decoder.first.w_x` is [64, 16], but [64, 32] in the model"];
+    run(&["translate", "rewired", "--to", "small"], "ab\n").refused_for(&named);
+}

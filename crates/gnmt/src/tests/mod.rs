@@ -3,6 +3,7 @@
 
 mod laws;
 mod learning;
+mod quantized;
 mod reference;
 mod refinement;
 mod wiring;

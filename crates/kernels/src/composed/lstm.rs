@@ -26,10 +26,14 @@ fn activate<B: Backend>(
             let cell = c.clone() + i.clone() * g.clone();
             Activated { blocks: vec![i, g, o.clone()], o, cell }
         }
-        Gates::Forget => {
+        Gates::Forget | Gates::Gnmt { .. } => {
             let [i, f, g, o] = a.blocks();
             let (i, f, g, o) = (i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid());
             let cell = f.clone() * c.clone() + i.clone() * g.clone();
+            let cell = match gates.clip() {
+                Some(bound) => cell.clip(bound),
+                None => cell,
+            };
             Activated { blocks: vec![i, f, g, o.clone()], o, cell }
         }
         Gates::Peephole => {
@@ -48,6 +52,14 @@ fn activate<B: Backend>(
             let cell = f.clone() * c.clone() + f.clone().complement() * g.clone();
             Activated { blocks: vec![f, g, o.clone()], o, cell }
         }
+    }
+}
+
+/// What the output gate stands before: `φ(c')`, and with GNMT's gates `c'` itself.
+fn before_output<B: Backend>(gates: Gates, cell: Value<B>) -> Value<B> {
+    match gates {
+        Gates::Original | Gates::Forget | Gates::Peephole | Gates::Coupled => cell.tanh(),
+        Gates::Gnmt { .. } => cell,
     }
 }
 
@@ -79,7 +91,7 @@ pub(crate) fn forward<B: Backend>(
         let (h, c) = (hidden.get(step.before), cells.get(step.before));
         let a = x.row(step.t) + h.clone().matmul(w_h.clone());
         let new = activate(gates, &a, &peephole, &c);
-        let h_new = new.o * new.cell.clone().tanh();
+        let h_new = new.o * before_output(gates, new.cell.clone());
         activated.set(step.t, Value::join(new.blocks).zero_at(&pad));
         hidden.set(step.after, h_new.unless(&pad, h));
         cells.set(step.after, new.cell.unless(&pad, c));
@@ -131,7 +143,9 @@ pub(crate) fn backward<B: Backend>(
             let after = cells.rows(direction.outputs_from(), steps);
             peephole_gradient(&da, &before, &after)
         }
-        Gates::Original | Gates::Forget | Gates::Coupled => peephole.zeros_like(),
+        Gates::Original | Gates::Forget | Gates::Coupled | Gates::Gnmt { .. } => {
+            peephole.zeros_like()
+        }
     };
     (da.0, dw.0, dp.0, dh.0, dc.0)
 }
@@ -158,9 +172,20 @@ fn backward_step<B: Backend>(
     let (dh, c) = (flow.dh.clone(), cells.before.clone());
     let through_sigmoid = |s: Value<B>| s.clone() * s.complement();
     let through_tanh = |t: Value<B>| (t.clone() * t).complement();
-    let tanh_c = cells.after.clone().tanh();
-    let d_o = |o: &Value<B>| dh.clone() * tanh_c.clone() * through_sigmoid(o.clone());
-    let dc = |o: &Value<B>| flow.dc.clone() + dh.clone() * o.clone() * through_tanh(tanh_c.clone());
+    let shown = before_output(gates, cells.after.clone());
+    let d_o = |o: &Value<B>| dh.clone() * shown.clone() * through_sigmoid(o.clone());
+    let dc = |o: &Value<B>| match gates {
+        Gates::Original | Gates::Forget | Gates::Peephole | Gates::Coupled => {
+            flow.dc.clone() + dh.clone() * o.clone() * through_tanh(shown.clone())
+        }
+        Gates::Gnmt { clip } => {
+            let dc = flow.dc.clone() + dh.clone() * o.clone();
+            match clip {
+                Some(bound) => cells.after.clone().where_inside(bound, dc),
+                None => dc,
+            }
+        }
+    };
     match gates {
         Gates::Original => {
             let [i, g, o] = activated.blocks();
@@ -169,7 +194,7 @@ fn backward_step<B: Backend>(
             let d_g = dc.clone() * i * through_tanh(g);
             (vec![d_i, d_g, d_o], dc)
         }
-        Gates::Forget => {
+        Gates::Forget | Gates::Gnmt { .. } => {
             let [i, f, g, o] = activated.blocks();
             let (d_o, dc) = (d_o(&o), dc(&o));
             let d_i = dc.clone() * g.clone() * through_sigmoid(i.clone());

@@ -78,6 +78,29 @@ impl<B: Backend> Value<B> {
         Self(B::float_mask_fill(a.0, not_positive, 0.0.into()))
     }
 
+    /// `a`, or the bound of `−bound` and `bound` that it is beyond; NaN is beyond neither.
+    pub(super) fn clip(self, bound: f64) -> Self {
+        let dtype = get_device_settings::<B>(&self.0.device()).bool_dtype;
+        let above = B::bool_not(B::float_lower_equal_elem(self.0.clone(), bound.into(), dtype));
+        let below = B::float_lower_elem(self.0.clone(), (-bound).into(), dtype);
+        let held = B::float_mask_fill(self.0, above, bound.into());
+        Self(B::float_mask_fill(held, below, (-bound).into()))
+    }
+
+    /// `a`, but 0 where `self` was [clipped](Self::clip) to one of the bounds.
+    pub(super) fn where_inside(self, bound: f64, a: Self) -> Self {
+        let dtype = get_device_settings::<B>(&self.0.device()).bool_dtype;
+        let clipped = B::float_greater_equal_elem(B::float_abs(self.0), bound.into(), dtype);
+        Self(B::float_mask_fill(a.0, clipped, 0.0.into()))
+    }
+
+    /// `a` in the dtype of `self`. Where a backend compares in a wider one, what was clipped still
+    /// equals its bound.
+    pub(super) fn rounded(&self, a: f64) -> f64 {
+        let data = TensorData::from([a]).convert_dtype(self.0.dtype());
+        data.iter::<f64>().next().expect("one number")
+    }
+
     /// `1 - a`.
     pub(super) fn complement(self) -> Self {
         Self(B::float_add_scalar(B::float_neg(self.0), 1.0.into()))

@@ -44,7 +44,7 @@ impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
         match gates {
             Gates::Original => Self { i: a, f: zero, g: b, o: c },
             Gates::Coupled => Self { i: zero, f: a, g: b, o: c },
-            Gates::Forget | Gates::Peephole => Self { i: a, f: b, g: c, o: d },
+            Gates::Forget | Gates::Peephole | Gates::Gnmt { .. } => Self { i: a, f: b, g: c, o: d },
         }
     }
 
@@ -54,20 +54,20 @@ impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
         match gates {
             Gates::Original => [i, g, o, f],
             Gates::Coupled => [f, g, o, i],
-            Gates::Forget | Gates::Peephole => [i, f, g, o],
+            Gates::Forget | Gates::Peephole | Gates::Gnmt { .. } => [i, f, g, o],
         }
     }
 
-    /// The activated gates and the cell they lead to.
+    /// The activated gates, and the cell and the hidden state they lead to.
     #[inline(always)]
     fn activate(
         self,
         gates: Gates,
         p: Peephole<Lanes<S, F>>,
         c: Lanes<S, F>,
-    ) -> (Self, Lanes<S, F>) {
+    ) -> (Self, Lanes<S, F>, Lanes<S, F>) {
         let g = self.g.tanh();
-        match gates {
+        let (unit, cell) = match gates {
             Gates::Original => {
                 let (i, o) = (self.i.sigmoid(), self.o.sigmoid());
                 (Self { i, g, o, ..self }, c + i * g)
@@ -87,7 +87,17 @@ impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
                 let (f, o) = (self.f.sigmoid(), self.o.sigmoid());
                 (Self { f, g, o, ..self }, f * c + f.complement() * g)
             }
-        }
+            Gates::Gnmt { clip } => {
+                let (i, f, o) = (self.i.sigmoid(), self.f.sigmoid(), self.o.sigmoid());
+                let cell = f * c + i * g;
+                let cell = match clip {
+                    Some(bound) => cell.clip(bound),
+                    None => cell,
+                };
+                return (Self { i, f, g, o }, cell, o * cell);
+            }
+        };
+        (unit, cell, unit.o * cell.tanh())
     }
 
     /// The gradients of the gates before their activations and of the cell before the step, from
@@ -102,15 +112,26 @@ impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
         dc: Lanes<S, F>,
     ) -> (Self, Lanes<S, F>) {
         let Self { i, f, g, o } = self;
-        let tanh_c = c_new.tanh();
-        let d_o = dh * tanh_c * o.through_sigmoid();
-        let dc = dc + dh * o * tanh_c.through_tanh();
+        let (d_o, dc) = match gates {
+            Gates::Original | Gates::Forget | Gates::Peephole | Gates::Coupled => {
+                let tanh_c = c_new.tanh();
+                (dh * tanh_c * o.through_sigmoid(), dc + dh * o * tanh_c.through_tanh())
+            }
+            Gates::Gnmt { clip } => {
+                let dc = dc + dh * o;
+                let dc = match clip {
+                    Some(bound) => c_new.passes_inside(bound, dc),
+                    None => dc,
+                };
+                (dh * c_new * o.through_sigmoid(), dc)
+            }
+        };
         match gates {
             Gates::Original => {
                 let d_i = dc * g * i.through_sigmoid();
                 (Self { i: d_i, f, g: dc * i * g.through_tanh(), o: d_o }, dc)
             }
-            Gates::Forget => {
+            Gates::Forget | Gates::Gnmt { .. } => {
                 let d_i = dc * g * i.through_sigmoid();
                 let d_f = dc * c * f.through_sigmoid();
                 (Self { i: d_i, f: d_f, g: dc * i * g.through_tanh(), o: d_o }, dc * f)
@@ -129,6 +150,21 @@ impl<S: Simd, F: Real> Unit<Lanes<S, F>> {
             }
         }
     }
+}
+
+/// One step of some units without peepholes, from their gates, packed as `gates` has them, and their cell:
+/// the new cell and the hidden state.
+#[inline(always)]
+pub(super) fn advance<S: Simd, F: Real>(
+    simd: S,
+    gates: Gates,
+    blocks: [Lanes<S, F>; 4],
+    c: Lanes<S, F>,
+) -> (Lanes<S, F>, Lanes<S, F>) {
+    let zero = Lanes::splat(simd, F::zero());
+    let none = Peephole { i: zero, f: zero, o: zero };
+    let (_, cell, hidden) = Unit::unpack(simd, gates, blocks).activate(gates, none, c);
+    (cell, hidden)
 }
 
 /// The peephole weights from unit `from` on, out of `[3, H]`.
@@ -326,11 +362,11 @@ impl<F: Real> Forward<'_, F> {
                     let before = self.cell(step.before, *row) + units.start;
                     let c = Lanes::load(simd, self.cells.slice(before, count));
                     let unit = Unit::unpack(simd, self.gates, blocks);
-                    let (unit, cell) = unit.activate(self.gates, p, c);
+                    let (unit, cell, h) = unit.activate(self.gates, p, c);
                     let after = self.cell(step.after, *row) + units.start;
                     cell.store(self.cells.slice_mut(after, count));
-                    let h = self.sizes.at(step.after, *row) + units.start;
-                    (unit.o * cell.tanh()).store(self.states.slice_mut(h, count));
+                    let shown = self.sizes.at(step.after, *row) + units.start;
+                    h.store(self.states.slice_mut(shown, count));
                     if let Some(activated) = self.activated {
                         for (g, block) in unit.pack(self.gates).iter().take(gates).enumerate() {
                             block.store(activated.slice_mut(at + g * hidden, count));
@@ -404,7 +440,9 @@ pub(super) fn backward<F: Real>(
     let dw = finished(dw, hidden * width);
     let dp = match gates {
         Gates::Peephole => peephole_gradients(isa, &da, cells.get(), sizes, course),
-        Gates::Original | Gates::Forget | Gates::Coupled => vec![F::zero(); 3 * hidden],
+        Gates::Original | Gates::Forget | Gates::Coupled | Gates::Gnmt { .. } => {
+            vec![F::zero(); 3 * hidden]
+        }
     };
     (
         tensor(da, &[steps, batch, width]),

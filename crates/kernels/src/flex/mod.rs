@@ -23,7 +23,8 @@ mod real;
 mod rnn;
 mod rows;
 mod simd;
-mod threads;
+pub(crate) mod slices;
+pub(crate) mod threads;
 mod tile;
 mod wide;
 

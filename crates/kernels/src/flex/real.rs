@@ -39,12 +39,22 @@ pub(super) trait Real: num_traits::Float + Element + Pod {
     fn relu<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     /// `a` where `gate` is above zero, elsewhere zero.
     fn passes<S: Simd>(simd: S, gate: Self::Vector<S>, a: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a`, or the bound of `−bound` and `bound` that it is beyond.
+    fn clip<S: Simd>(simd: S, a: Self::Vector<S>, bound: f64) -> Self::Vector<S>;
+    /// `a`, but zero where `clipped` is at a bound that it was clipped to.
+    fn passes_inside<S: Simd>(
+        simd: S,
+        clipped: Self::Vector<S>,
+        bound: f64,
+        a: Self::Vector<S>,
+    ) -> Self::Vector<S>;
 }
 
 /// What is the same for both types but for the names of `pulp`'s functions.
 macro_rules! arithmetic {
     ($vector:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $mul_add:ident, $total:ident, $less:ident, $select:ident) => {
+     $mul_add:ident, $total:ident, $less:ident, $less_or_equal:ident, $abs:ident,
+     $select:ident) => {
         type Vector<S: Simd> = S::$vector;
 
         #[inline(always)]
@@ -104,6 +114,25 @@ macro_rules! arithmetic {
             let zero = simd.$splat(0.0);
             simd.$select(simd.$less(zero, gate), a, zero)
         }
+
+        // Neither minimum nor maximum, for the same reason.
+        #[inline(always)]
+        fn clip<S: Simd>(simd: S, a: S::$vector, bound: f64) -> S::$vector {
+            let (least, most) = (simd.$splat(-bound as Self), simd.$splat(bound as Self));
+            let a = simd.$select(simd.$less(a, least), least, a);
+            simd.$select(simd.$less(a, most), a, most)
+        }
+
+        #[inline(always)]
+        fn passes_inside<S: Simd>(
+            simd: S,
+            clipped: S::$vector,
+            bound: f64,
+            a: S::$vector,
+        ) -> S::$vector {
+            let at_bound = simd.$less_or_equal(simd.$splat(bound as Self), simd.$abs(clipped));
+            simd.$select(at_bound, simd.$splat(0.0), a)
+        }
     };
 }
 
@@ -119,6 +148,8 @@ impl Real for f64 {
         mul_add_e_f64s,
         reduce_sum_f64s,
         less_than_f64s,
+        less_than_or_equal_f64s,
+        abs_f64s,
         select_f64s
     );
 
@@ -151,6 +182,8 @@ impl Real for f32 {
         mul_add_e_f32s,
         reduce_sum_f32s,
         less_than_f32s,
+        less_than_or_equal_f32s,
+        abs_f32s,
         select_f32s
     );
 
@@ -310,6 +343,58 @@ mod tests {
                 assert_eq!(sigmoid, 1.0 / (1.0 + (-a).exp()));
                 assert_eq!(tanh, num_traits::Float::tanh(*a));
             }
+        }
+    }
+
+    /// Every number clipped, and 7 where that is not at its bound.
+    struct Clip<'a, F>(&'a [F], f64);
+
+    impl<F: Real> WithSimd for Clip<'_, F> {
+        type Output = Vec<[F; 2]>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let seven = F::from(7.0).expect("a number");
+            let some = self.0.chunks(lanes::<S, F>()).map(|some| {
+                let mut results = [vec![F::zero(); some.len()], vec![F::zero(); some.len()]];
+                let clipped = Lanes::load(simd, some).clip(self.1);
+                clipped.store(&mut results[0]);
+                clipped.passes_inside(self.1, Lanes::splat(simd, seven)).store(&mut results[1]);
+                let [clipped, passed] = results;
+                clipped.into_iter().zip(passed).map(|(c, p)| [c, p]).collect::<Vec<_>>()
+            });
+            some.flatten().collect()
+        }
+    }
+
+    /// 0.1 is neither an `f32` nor an `f64`: what is clipped must still be found at its bound.
+    #[track_caller]
+    fn check_clip<F: Real>(isa: Isa) {
+        let of = |a: f64| F::from(a).expect("a number");
+        let (bound, zero, seven) = (of(0.1), F::zero(), of(7.0));
+        let (most, least) = (F::infinity(), F::neg_infinity());
+        let a = [of(0.05), -bound, of(-0.2), bound, of(3.0), -zero, most, least, F::nan()];
+        // More than a register of every width.
+        let a = a.repeat(4);
+        let clipped = [a[0], -bound, -bound, bound, bound, zero, bound, -bound].repeat(4);
+        let passed = [seven, zero, zero, zero, zero, seven, zero, zero].repeat(4);
+        let results = isa.run(Clip(&a, 0.1));
+        let (none, numbers): (Vec<_>, Vec<_>) =
+            results.into_iter().enumerate().partition(|(n, _)| n % 9 == 8);
+        for (_, [clipped, passed]) in none {
+            assert!(clipped.is_nan(), "not a number is clipped to {clipped:?} on {isa:?}");
+            assert_eq!(passed, seven, "what is not a number passes on {isa:?}");
+        }
+        for ((_, result), expected) in numbers.into_iter().zip(clipped.into_iter().zip(passed)) {
+            assert_eq!((result[0], result[1]), expected, "on {isa:?}");
+        }
+    }
+
+    #[test]
+    fn clipping_holds_numbers_within_their_bound() {
+        for isa in Isa::all() {
+            check_clip::<f32>(isa);
+            check_clip::<f64>(isa);
         }
     }
 

@@ -182,6 +182,18 @@ impl<S: Simd, F: Real> Lanes<S, F> {
         Self::new(self.simd, F::passes(self.simd, self.register, a.register))
     }
 
+    /// `a`, or the bound of `−bound` and `bound` that it is beyond, and not a number stays none.
+    #[inline(always)]
+    pub(super) fn clip(self, bound: f64) -> Self {
+        Self::new(self.simd, F::clip(self.simd, self.register, bound))
+    }
+
+    /// `a`, but zero where `self` is at a bound that it was clipped to.
+    #[inline(always)]
+    pub(super) fn passes_inside(self, bound: f64, a: Self) -> Self {
+        Self::new(self.simd, F::passes_inside(self.simd, self.register, bound, a.register))
+    }
+
     /// `1 − a`.
     #[inline(always)]
     pub(super) fn complement(self) -> Self {

@@ -13,8 +13,9 @@ mod reference;
 
 use crate::flex::{Isa, forced};
 use crate::{
-    Activation, Direction, Gates, GruOperands, LayerNormLstmOperands, Lengths, LstmOperands, Norm,
-    Reset, Update, gru_sequence, layer_norm_lstm_sequence, lstm_sequence, rnn_sequence,
+    Activation, CheckpointedOperands, Direction, Gates, GruOperands, LayerNormLstmOperands,
+    Lengths, LstmOperands, Norm, Recurrence, Reset, Update, checkpointed_sequence, gru_sequence,
+    layer_norm_lstm_sequence, lstm_sequence, rnn_sequence,
 };
 use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{assert_close, random};
@@ -33,7 +34,13 @@ enum Kind {
 /// gradients beyond what single precision can hold.
 const EPSILON: f64 = 1e-2;
 
-const KINDS: [Kind; 12] = [
+/// Cells of the problems here are within ±1 or a little beyond: some are clipped, some are not.
+const CLIPPED: Kind = Kind::Lstm(Gates::Gnmt { clip: Some(BOUND) });
+
+/// `bf16` holds it too small: where a cell is compared with it must not matter.
+const BOUND: f64 = 0.45;
+
+const KINDS: [Kind; 14] = [
     Kind::Rnn(Activation::Tanh),
     Kind::Rnn(Activation::Relu),
     Kind::Rnn(Activation::Identity),
@@ -41,6 +48,8 @@ const KINDS: [Kind; 12] = [
     Kind::Lstm(Gates::Forget),
     Kind::Lstm(Gates::Peephole),
     Kind::Lstm(Gates::Coupled),
+    Kind::Lstm(Gates::Gnmt { clip: None }),
+    CLIPPED,
     Kind::LayerNormLstm,
     Kind::Gru(Reset::AfterProduct, Update::Keeps),
     Kind::Gru(Reset::AfterProduct, Update::Writes),
@@ -178,6 +187,14 @@ impl Problem {
         }
     }
 
+    /// How near a cell comes to a bound at which its gradient jumps.
+    fn distance_to_bound(&self) -> f64 {
+        let operands = self.operands(DType::F64, &Device::flex());
+        reference::beyond_bound(self.kind, &operands, &self.lengths, self.direction)
+            .into_iter()
+            .fold(f64::INFINITY, |nearest, beyond| nearest.min(beyond.abs()))
+    }
+
     fn run(&self, run: Run, operands: Operands, tracked: Tracked, loss: Loss) -> Record {
         let Tracked(on) = tracked;
         let o = Operands {
@@ -227,8 +244,13 @@ impl Problem {
     }
 
     /// Fused on `device` against step by step in double precision on `flex`.
+    ///
+    /// A cell so near to its bound that single precision may find it on the other side would compare
+    /// two gradients.
     #[track_caller]
     fn check(&self, device: &Device, dtype: DType, tolerance: f64) {
+        let nearest = self.distance_to_bound();
+        assert!(nearest > tolerance.min(2e-5), "{nearest:e} away from a bound\n{self:?}");
         let oracle = Device::flex().autodiff();
         let expected =
             self.run(reference::step_by_step, self.operands(DType::F64, &oracle), ALL, EVERYTHING);
@@ -322,6 +344,7 @@ fn wgpu_in_f32() {
 #[rstest]
 #[case(Kind::Rnn(Activation::Tanh))]
 #[case(Kind::Lstm(Gates::Peephole))]
+#[case(CLIPPED)]
 #[case(Kind::LayerNormLstm)]
 #[case(Kind::Gru(Reset::AfterProduct, Update::Keeps))]
 #[case(Kind::Gru(Reset::BeforeProduct, Update::Keeps))]
@@ -332,7 +355,8 @@ fn every_subset_of_tracked_operands(#[case] kind: Kind) {
         let tracked = Tracked(std::array::from_fn(|n| subset >> n & 1 == 1));
         let used = match kind {
             Kind::Rnn(_) => 0b01_0011,
-            Kind::Lstm(_) => 0b11_0111,
+            Kind::Lstm(Gates::Peephole) => 0b11_0111,
+            Kind::Lstm(_) => 0b11_0011,
             Kind::LayerNormLstm => 0b1111_0011,
             Kind::Gru(..) => 0b01_1011,
         };
@@ -412,17 +436,18 @@ fn strided_and_expanded_operands() {
 }
 
 /// X-8 as far as a kernel goes: NaN in padding reaches neither a value nor a gradient, NaN in a
-/// real step reaches every result.
+/// real step reaches every result; on the CPU path and, in `bf16`, on the composed one.
 #[rstest]
 fn nan_in_padding_is_never_read(
     #[values(Direction::Forward, Direction::Backward)] direction: Direction,
+    #[values(DType::F64, DType::BF16)] dtype: DType,
 ) {
     let device = Device::flex().autodiff();
     for problem in KINDS.map(|kind| Problem::new(kind, &[2, 3], 3, 4).toward(direction)) {
-        let clean = problem.operands(DType::F64, &device);
+        let clean = problem.operands(dtype, &device);
         let width = problem.kind.blocks() * 4;
         let poison = |row: usize, t: usize| {
-            let nan = Tensor::full([1, 1, width], f64::NAN, (&device, DType::F64));
+            let nan = Tensor::full([1, 1, width], f64::NAN, (&device, dtype));
             let x = clean.x.clone().slice_assign(s![row..row + 1, t..t + 1, ..], nan);
             problem.run(fused, Operands { x, ..clean.clone() }, ALL, EVERYTHING)
         };
@@ -545,4 +570,100 @@ fn peepholes_without_their_gates_are_refused() {
     let operands =
         LstmOperands { w_h: o.w_h, peephole: Some(o.peephole), hidden: o.hidden, cell: o.cell };
     lstm_sequence(o.x, operands, Gates::Forget, &problem.lengths, Direction::Forward);
+}
+
+/// GN-7: the bound of these tests clips some cells and leaves others alone.
+#[test]
+fn some_cells_are_clipped_and_some_are_not() {
+    for problem in shapes(CLIPPED) {
+        let operands = problem.operands(DType::F64, &Device::flex());
+        let beyond =
+            reference::beyond_bound(problem.kind, &operands, &problem.lengths, problem.direction);
+        let clipped = beyond.iter().filter(|beyond| **beyond > 0.0).count();
+        assert!(0 < clipped && clipped < beyond.len(), "{clipped} of {}", beyond.len());
+    }
+}
+
+/// GN-7: a bound of infinity is none, to the bit.
+#[test]
+fn an_infinite_bound_clips_nothing() {
+    let device = Device::flex().autodiff();
+    let record = |clip| {
+        let kind = Kind::Lstm(Gates::Gnmt { clip });
+        let problem = Problem::new(kind, &[4, 0, 2, 1], 4, 13);
+        (problem.run(fused, problem.operands(DType::F32, &device), ALL, EVERYTHING), problem)
+    };
+    let (unclipped, problem) = record(None);
+    assert_records_close(&record(Some(f64::INFINITY)).0, &unclipped, 0.0, &problem);
+}
+
+/// GN-7, by hand: one unit over two steps. The first step clips its cell, so what the second sends back
+/// to it ends there, and only the output gate of the first still counts. With a bound that clips the second
+/// cell, not even the gradient that arrives from outside goes on.
+#[test]
+fn nothing_before_a_clipped_cell_has_a_gradient() {
+    let device = Device::flex().autodiff();
+    let leaf =
+        |data: TensorData| Tensor::<2>::from_data(data, (&device, DType::F64)).require_grad();
+    let x: [[f64; 4]; 2] = [[0.5, 1.0, 0.8, -0.3], [0.2, -1.0, 0.4, 0.6]];
+    let w = [0.3, -0.2, 0.5, 0.1];
+    let (h_0, c_0) = (0.25, 2.0);
+    let gradients = |bound| {
+        let [w_h, hidden, cell] = [leaf([w].into()), leaf([[h_0]].into()), leaf([[c_0]].into())];
+        let x = leaf(x.into());
+        let operands =
+            LstmOperands { w_h, peephole: None, hidden: hidden.clone(), cell: cell.clone() };
+        let (gates, lengths) = (Gates::Gnmt { clip: Some(bound) }, Lengths::full(1, 2));
+        let input = x.clone().unsqueeze();
+        let sequence = lstm_sequence(input, operands, gates, &lengths, Direction::Forward);
+        let gradients = sequence.cell.sum().backward();
+        [x, hidden, cell].map(|t| t.grad(&gradients).expect("tracked"))
+    };
+
+    let sigma = |a: f64| 1.0 / (1.0 + (-a).exp());
+    let slope = |a: f64| sigma(a) * (1.0 - sigma(a));
+    let bound = 1.0;
+    let [i, f, g, o_1] = [0, 1, 2, 3].map(|n| x[0][n] + h_0 * w[n]);
+    assert!(sigma(f) * c_0 + sigma(i) * g.tanh() > bound, "the first is clipped");
+    let h_1 = sigma(o_1) * bound;
+    let [i, f, g, _] = [0, 1, 2, 3].map(|n| x[1][n] + h_1 * w[n]);
+    assert!((sigma(f) * bound + sigma(i) * g.tanh()).abs() < bound, "the second is not clipped");
+    let d_2 = [g.tanh() * slope(i), bound * slope(f), sigma(i) * (1.0 - g.tanh().powi(2)), 0.0];
+    let dh_1: f64 = d_2.iter().zip(w).map(|(d, w)| d * w).sum();
+    let d_o_1 = dh_1 * bound * slope(o_1);
+    let [dx, dh_0, dc_0] = gradients(bound);
+    assert_close(&dx, [[0.0, 0.0, 0.0, d_o_1], d_2], 1e-15);
+    assert_close(&dh_0, [[d_o_1 * w[3]]], 1e-15);
+    assert_close(&dc_0, [[0.0]], 0.0);
+
+    let [dx, dh_0, dc_0] = gradients(0.1);
+    assert_close(&dx, [[0.0; 4]; 2], 0.0);
+    assert_close(&dh_0, [[0.0]], 0.0);
+    assert_close(&dc_0, [[0.0]], 0.0);
+}
+
+#[rstest]
+#[should_panic(expected = "the bound of a clipped cell is above 0, got")]
+fn a_bound_that_is_not_above_0_is_refused(
+    #[values(0.0, -1.0, f64::NAN)] bound: f64,
+    #[values(false, true)] checkpointed: bool,
+) {
+    let gates = Gates::Gnmt { clip: Some(bound) };
+    let problem = Problem::new(Kind::Lstm(gates), &[3, 3], 3, 4);
+    let o = problem.operands(DType::F32, &Device::flex());
+    let course = (&problem.lengths, Direction::Forward);
+    if checkpointed {
+        let operands = CheckpointedOperands {
+            w_x: Tensor::zeros([16, 16], &Device::flex()),
+            b: Tensor::zeros([16], &Device::flex()),
+            w_h: o.w_h,
+            peephole: None,
+            b_h: None,
+            hidden: o.hidden,
+            cell: Some(o.cell),
+        };
+        checkpointed_sequence(o.x, operands, Recurrence::Lstm(gates), course, 2);
+    } else {
+        fused(problem.kind, o, course.0, course.1);
+    }
 }

@@ -29,6 +29,7 @@ proptest! {
 
     #[test]
     fn values_and_gradients_hold_for_any_shape(problem in problems(), isa in prop::sample::select(Isa::all())) {
+        prop_assume!(problem.distance_to_bound() > 2e-5);
         let device = Device::flex().autodiff();
         forced(isa, || problem.check(&device, DType::F64, 1e-10));
         forced(isa, || problem.check(&device, DType::F32, 2e-5));

@@ -17,33 +17,74 @@ pub(super) fn step_by_step(
     lengths: &Lengths,
     direction: Direction,
 ) -> Results {
-    let device = operands.x.device();
-    let mask = lengths.pad_mask(&device);
-    let steps = lengths.steps();
-    let order: Vec<usize> = match direction {
-        Direction::Forward => (0..steps).collect(),
-        Direction::Backward => (0..steps).rev().collect(),
-    };
-    let mut state: State = (operands.hidden.clone(), operands.cell.clone());
-    let mut outputs = vec![operands.hidden.clone(); steps];
-    for t in order {
-        let x_t = operands.x.clone().slice(s![.., t..t + 1, ..]).squeeze_dim(1);
-        let pad = mask.clone().slice(s![.., t..t + 1]).expand(state.0.dims());
-        let (h, c) = match kind {
-            Kind::Rnn(activation) => rnn(activation, &operands, x_t, &state),
-            Kind::Lstm(gates) => lstm(gates, &operands, x_t, &state),
-            Kind::LayerNormLstm => layer_norm_lstm(&operands, x_t, &state),
-            Kind::Gru(reset, update) => gru(reset, update, &operands, x_t, &state),
-        };
-        outputs[t] = h.clone().mask_fill(pad.clone(), 0.0);
-        state = (h.mask_where(pad.clone(), state.0), c.mask_where(pad, state.1));
-    }
+    let mut outputs = vec![operands.hidden.clone(); lengths.steps()];
+    let state = walk(kind, &operands, lengths, direction, &mut |t, pad, _, (h, _)| {
+        outputs[t] = h.clone().mask_fill(pad, 0.0);
+    });
     let outputs = Tensor::stack(outputs, 1);
     let cell = match kind {
         Kind::Lstm(_) | Kind::LayerNormLstm => state.1,
         Kind::Rnn(_) | Kind::Gru(..) => state.0.clone(),
     };
     Results { outputs, hidden: state.0, cell }
+}
+
+/// How near to `±δ` each cell of each real step comes before it is clipped, `|c'| − δ` and so above 0
+/// where it is clipped. Nothing for what is not clipped.
+pub(super) fn beyond_bound(
+    kind: Kind,
+    operands: &Operands,
+    lengths: &Lengths,
+    direction: Direction,
+) -> Vec<f64> {
+    let Kind::Lstm(Gates::Gnmt { clip: Some(bound) }) = kind else { return Vec::new() };
+    let mut beyond = Vec::new();
+    walk(kind, operands, lengths, direction, &mut |t, _, before, _| {
+        let (_, c) = advance(Kind::Lstm(Gates::Gnmt { clip: None }), operands, t, before);
+        for (row, length) in lengths.as_slice().iter().enumerate() {
+            if t < *length {
+                let row = c.clone().slice(s![row..row + 1, ..]).into_data();
+                beyond.extend(row.iter::<f64>().map(|c| c.abs() - bound));
+            }
+        }
+    });
+    beyond
+}
+
+/// Goes through all steps and shows each: `t`, what is padding, the state before, and after where it is
+/// no padding. Gives the final state.
+fn walk(
+    kind: Kind,
+    operands: &Operands,
+    lengths: &Lengths,
+    direction: Direction,
+    show: &mut dyn FnMut(usize, Tensor<2, Bool>, &State, &State),
+) -> State {
+    let mask = lengths.pad_mask(&operands.x.device());
+    let steps = lengths.steps();
+    let order: Vec<usize> = match direction {
+        Direction::Forward => (0..steps).collect(),
+        Direction::Backward => (0..steps).rev().collect(),
+    };
+    let mut state: State = (operands.hidden.clone(), operands.cell.clone());
+    for t in order {
+        let pad = mask.clone().slice(s![.., t..t + 1]).expand(state.0.dims());
+        let after = advance(kind, operands, t, &state);
+        show(t, pad.clone(), &state, &after);
+        let (h, c) = after;
+        state = (h.mask_where(pad.clone(), state.0), c.mask_where(pad, state.1));
+    }
+    state
+}
+
+fn advance(kind: Kind, operands: &Operands, t: usize, state: &State) -> State {
+    let x_t = operands.x.clone().slice(s![.., t..t + 1, ..]).squeeze_dim(1);
+    match kind {
+        Kind::Rnn(activation) => rnn(activation, operands, x_t, state),
+        Kind::Lstm(gates) => lstm(gates, operands, x_t, state),
+        Kind::LayerNormLstm => layer_norm_lstm(operands, x_t, state),
+        Kind::Gru(reset, update) => gru(reset, update, operands, x_t, state),
+    }
 }
 
 fn rnn(activation: Activation, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
@@ -85,6 +126,15 @@ fn lstm(gates: Gates, o: &Operands, x: Tensor<2>, (h, c): &State) -> State {
             let f = sigmoid(f);
             let c = f.clone() * c + (-f + 1.0) * g.tanh();
             (sigmoid(out) * c.clone().tanh(), c)
+        }
+        Gates::Gnmt { clip } => {
+            let [i, f, g, out] = blocks.try_into().unwrap();
+            let c = sigmoid(f) * c + sigmoid(i) * g.tanh();
+            let c = match clip {
+                Some(bound) => c.clamp(-bound, bound),
+                None => c,
+            };
+            (sigmoid(out) * c.clone(), c)
         }
     }
 }
