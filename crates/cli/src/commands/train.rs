@@ -73,14 +73,13 @@ impl Job<'_> {
             // Better now than after the last epoch.
             task.batches(test, "data.test")?;
         }
-        let mut folder = self.folder(&task)?;
-
         let device = device.clone().autodiff();
         device.seed(self.experiment.training.seed);
         let fresh = match &self.arguments.init {
             None => task.init(&device),
             Some(other) => task.init_from(other, &device)?,
         };
+        let mut folder = self.folder(&task)?;
         let began = Instant::now();
         let interrupter = Interrupter::new();
         let stopper = interrupter.clone();

@@ -70,6 +70,41 @@ fn alternatives<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// A table that is commented out, from its name to the line that is not one of it, as TOML.
+fn table(text: &str, name: &str) -> String {
+    let lines = text.lines().skip_while(|line| !line.trim_start_matches(['#', ' ']).starts_with(name));
+    let lines = lines.take_while(|line| line.trim_start_matches(['#', ' ']) != "");
+    let content = lines.map(|line| line.trim_start_matches(['#', ' ']));
+    // A remark stands behind several blanks, and may go on below.
+    let content = content.filter(|line| line.starts_with('[') || line.contains(" = "));
+    let content = content.map(|line| line.split("     ").next().unwrap_or(line));
+    content.collect::<Vec<_>>().join("\n")
+}
+
+/// The tables that are commented out are what they say: every key is one, with a value that may be.
+#[test]
+fn the_tables_of_the_reference_can_be_had() {
+    let without = |from: &str, to: &str| {
+        let text = reference();
+        let (start, end) = (text.find(from).unwrap(), text.find(to).unwrap());
+        format!("{}{}", &text[..start], &text[end..])
+    };
+    let gnmt = table(&reference(), "[model.gnmt]").replace("cell = \"lstm\"", "cell = \"gnmt_lstm\"");
+    assert_eq!(gnmt.lines().count(), 15, "{gnmt}");
+    let text = without("[model.seq2seq]\n", "[training]\n").replace("[training]\n", "\n[training]\n")
+        + "\n"
+        + &gnmt.replace("tie = \"embeddings\"", "tie = \"none\"");
+    valid(&text);
+    let pairs = table(&reference(), "[[data.pairs]]");
+    assert_eq!(pairs.lines().count(), 6, "{pairs}");
+    let tokens = "[tokens.shared]\nsegmentation = { characters = {} }\n";
+    let text = without("[tokens.separate.source]\n", "[batches]\n");
+    let text = text.lines().filter(|line| {
+        !["train = ", "valid = ", "test = "].iter().any(|key| line.starts_with(key))
+    });
+    valid(&format!("{}\n{tokens}{pairs}\n", text.collect::<Vec<_>>().join("\n")));
+}
+
 /// Every alternative that is commented out is one.
 #[rstest]
 #[case("training.optimizer", "optimizer", 7 - 1)]
