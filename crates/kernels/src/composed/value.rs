@@ -81,24 +81,18 @@ impl<B: Backend> Value<B> {
     /// `a`, or the bound of `−bound` and `bound` that it is beyond; NaN is beyond neither.
     pub(super) fn clip(self, bound: f64) -> Self {
         let dtype = get_device_settings::<B>(&self.0.device()).bool_dtype;
-        let above = B::bool_not(B::float_lower_equal_elem(self.0.clone(), bound.into(), dtype));
+        let above = B::float_greater_elem(self.0.clone(), bound.into(), dtype);
         let below = B::float_lower_elem(self.0.clone(), (-bound).into(), dtype);
         let held = B::float_mask_fill(self.0, above, bound.into());
         Self(B::float_mask_fill(held, below, (-bound).into()))
     }
 
-    /// `a`, but 0 where `self` was [clipped](Self::clip) to one of the bounds.
+    /// `a`, but 0 where `self` was [clipped](Self::clip) to one of the bounds. Backends round a number to
+    /// the dtype that it fills or is compared with, so what was clipped is found at its bound.
     pub(super) fn where_inside(self, bound: f64, a: Self) -> Self {
         let dtype = get_device_settings::<B>(&self.0.device()).bool_dtype;
         let clipped = B::float_greater_equal_elem(B::float_abs(self.0), bound.into(), dtype);
         Self(B::float_mask_fill(a.0, clipped, 0.0.into()))
-    }
-
-    /// `a` in the dtype of `self`. Where a backend compares in a wider one, what was clipped still
-    /// equals its bound.
-    pub(super) fn rounded(&self, a: f64) -> f64 {
-        let data = TensorData::from([a]).convert_dtype(self.0.dtype());
-        data.iter::<f64>().next().expect("one number")
     }
 
     /// `1 - a`.

@@ -120,7 +120,7 @@ macro_rules! arithmetic {
         fn clip<S: Simd>(simd: S, a: S::$vector, bound: f64) -> S::$vector {
             let (least, most) = (simd.$splat(-bound as Self), simd.$splat(bound as Self));
             let a = simd.$select(simd.$less(a, least), least, a);
-            simd.$select(simd.$less(a, most), a, most)
+            simd.$select(simd.$less(most, a), most, a)
         }
 
         #[inline(always)]

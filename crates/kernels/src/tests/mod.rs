@@ -37,7 +37,7 @@ const EPSILON: f64 = 1e-2;
 /// Cells of the problems here are within ±1 or a little beyond: some are clipped, some are not.
 const CLIPPED: Kind = Kind::Lstm(Gates::Gnmt { clip: Some(BOUND) });
 
-/// `bf16` holds it too small: where a cell is compared with it must not matter.
+/// `bf16` rounds it down: a cell that was clipped must still be found at its bound.
 const BOUND: f64 = 0.45;
 
 const KINDS: [Kind; 14] = [
