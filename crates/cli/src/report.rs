@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path};
 
-use recurrent_training::{EpochRecord, Monitor, Scores};
+use recurrent_training::{AverageRecord, EpochRecord, Monitor, Scores};
 use serde::Serialize;
 
 use crate::{
@@ -40,8 +40,12 @@ pub struct Report {
     pub scores: Scores,
     /// Worked examples.
     pub examples: Vec<Example>,
-    /// The epoch whose weights these are.
+    /// The epoch whose weights these are; none if they are the mean of several.
     pub best_epoch: Option<usize>,
+    /// The mean of the last epochs, if the configuration asks for one, and what validation measured
+    /// of it.
+    #[serde(serialize_with = "average_as_object")]
+    pub average: Option<AverageRecord>,
     /// Epochs trained.
     pub epochs: usize,
     /// Optimiser steps taken.
@@ -59,6 +63,13 @@ fn as_object<S: serde::Serializer>(scores: &Scores, to: S) -> Result<S::Ok, S::E
     scores.to_json().serialize(to)
 }
 
+fn average_as_object<S: serde::Serializer>(
+    average: &Option<AverageRecord>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    average.as_ref().map(AverageRecord::to_json).serialize(to)
+}
+
 impl Report {
     /// Shows the scores, the examples and where the model is.
     ///
@@ -67,13 +78,12 @@ impl Report {
     /// If it cannot be written.
     pub fn show(&self, folder: &Path, out: &mut dyn Write) -> std::io::Result<()> {
         let styles = Stream::Stdout.styles();
-        let best = self.best_epoch.map(|epoch| format!(", the best was {epoch}"));
         writeln!(
             out,
             "{} parameters, {} epochs{}, {:.0} s",
             grouped(self.parameters),
             self.epochs,
-            best.unwrap_or_default(),
+            self.best(),
             self.seconds
         )?;
         writeln!(out, "\n{}", styles.bold(&format!("On the {} set", self.set)))?;
@@ -82,6 +92,19 @@ impl Report {
         show_examples(&self.examples, out)?;
         let shown = folder.display();
         writeln!(out, "\nThe model is in {shown}, pictures of it in {shown}/pictures.")
+    }
+
+    /// Whose weights the model has.
+    fn best(&self) -> String {
+        let mean = self.average.as_ref().map(|AverageRecord { first, last, .. }| {
+            format!("the mean of epochs {first} to {last}")
+        });
+        match (self.best_epoch, mean) {
+            (Some(epoch), Some(mean)) => format!(", the best was {epoch}, better than {mean}"),
+            (Some(epoch), None) => format!(", the best was {epoch}"),
+            (None, Some(mean)) => format!(", the best was {mean}"),
+            (None, None) => String::new(),
+        }
     }
 }
 
@@ -126,12 +149,16 @@ pub fn show_examples(examples: &[Example], out: &mut dyn Write) -> std::io::Resu
 }
 
 /// A picture of a training: negative log-likelihood above, the metric that chose the best epoch
-/// below.
+/// below. The mean of the last epochs is a level line over those epochs.
 ///
 /// # Errors
 ///
 /// If it cannot be drawn.
-pub fn learning_curve(history: &[EpochRecord], metric: &Monitor) -> Result<String, PictureError> {
+pub fn learning_curve(
+    history: &[EpochRecord],
+    average: Option<&AverageRecord>,
+    metric: &Monitor,
+) -> Result<String, PictureError> {
     let curve = |name: &str, value: &dyn Fn(&EpochRecord) -> Option<f64>| Curve {
         name: name.to_owned(),
         points: history
@@ -139,11 +166,19 @@ pub fn learning_curve(history: &[EpochRecord], metric: &Monitor) -> Result<Strin
             .filter_map(|record| Some((record.epoch as f64, value(record)?)))
             .collect(),
     };
+    let validated = |name: &str| {
+        let mean = average.and_then(|mean| {
+            let value = mean.scores.get(name)?;
+            let points = vec![(mean.first as f64, value), (mean.last as f64, value)];
+            Some(Curve { name: "mean of epochs".to_owned(), points })
+        });
+        [curve("validation", &|record| record.scores.get(name))].into_iter().chain(mean)
+    };
     let training = curve("training", &|record| Some(record.nll));
-    let valid = curve("validation", &|record| record.scores.get("nll"));
-    let mut panels = vec![Panel { label: "nll".to_owned(), curves: vec![training, valid] }];
+    let curves = [training].into_iter().chain(validated("nll")).collect();
+    let mut panels = vec![Panel { label: "nll".to_owned(), curves }];
     if metric.name != "nll" {
-        let curves = vec![curve("validation", &|record| record.scores.get(&metric.name))];
+        let curves = validated(&metric.name).collect();
         panels.push(Panel { label: metric.name.clone(), curves });
     }
     picture::learning_curve("Learning curve", &panels)

@@ -5,12 +5,17 @@
 //! epoch-0007/                 after epoch 7
 //! epoch-0007-batch-000120/    stopped after 120 batches of epoch 8
 //!     model.bpk  optimizer.bpk  state.json
+//! average-0007/               the mean of the last epochs of a training that ended with epoch 7
+//!     model.bpk  state.json
 //! ```
 //!
 //! `state.json` says where the run stands, with the sizes and checksums of the other files. A
 //! checkpoint is written under a name that ends in `.tmp`, file by file to the disk, and then
 //! renamed; one is given up by renaming it to `.tmp` first. So a folder with a proper name is
 //! complete, and the sums tell where a file system broke that promise.
+
+mod done;
+mod names;
 
 use std::{
     collections::BTreeMap,
@@ -24,51 +29,21 @@ use burn::{
     store::{ModuleRecord, RecordError},
     tensor::Bytes,
 };
+pub(crate) use done::{Done, Running};
+use names::{Place, UNFINISHED, average_name, averaged, listed, name, place, places, unfinished};
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochRecord, Monitor, Skipped, TrainConfig, TrainError, disk::Disk, exact};
+use crate::{
+    AverageRecord, Averaging, Best, Monitor, Skipped, TrainConfig, TrainError, disk::Disk,
+};
 
 const VERSION: u32 = 1;
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
-const UNFINISHED: &str = ".tmp";
 
 /// How many of the newest checkpoints are kept, beside the best.
 const KEPT: usize = 2;
-
-/// Where a run stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Done {
-    /// Epochs done.
-    pub(crate) epochs: usize,
-    /// Batches done of the next one.
-    pub(crate) batches: usize,
-    /// Batches of the first epoch: other data would most likely have another number.
-    pub(crate) first: usize,
-    /// Optimiser steps taken.
-    pub(crate) steps: usize,
-    /// Sums over the batches done of the next epoch.
-    pub(crate) running: Running,
-    pub(crate) history: Vec<EpochRecord>,
-}
-
-/// Sums over an epoch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Running {
-    #[serde(with = "exact")]
-    pub(crate) loss: f64,
-    #[serde(with = "exact")]
-    pub(crate) weight: f64,
-    #[serde(with = "exact")]
-    pub(crate) nll: f64,
-    pub(crate) items: usize,
-    #[serde(with = "exact")]
-    pub(crate) norms: f64,
-    pub(crate) steps: usize,
-    #[serde(with = "exact")]
-    pub(crate) learning_rate: f64,
-}
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -95,6 +70,7 @@ pub(crate) struct Checkpoints {
     /// Fields of the configuration that may change when a run is continued.
     free: Vec<&'static str>,
     monitor: Monitor,
+    average: Option<Averaging>,
 }
 
 /// A complete checkpoint, read and checked.
@@ -102,12 +78,8 @@ pub(crate) struct Checkpoint {
     path: PathBuf,
     config: BTreeMap<String, String>,
     pub(crate) done: Done,
-    model: Vec<u8>,
-    optimizer: Vec<u8>,
+    files: BTreeMap<&'static str, Vec<u8>>,
 }
-
-/// The position in a checkpoint's name: epochs done and batches of the next.
-type Place = (usize, usize);
 
 /// Whether `folder` holds checkpoints, complete or damaged, of a run.
 pub fn holds_run(folder: &Path) -> bool {
@@ -121,10 +93,11 @@ impl Checkpoints {
             disk,
             config: fields(config),
             free: match config.schedule.looks_ahead() {
-                true => vec!["early_stopping"],
-                false => vec!["early_stopping", "epochs"],
+                true => vec!["average", "early_stopping"],
+                false => vec!["average", "early_stopping", "epochs"],
             },
             monitor: config.metric.clone(),
+            average: config.average,
         }
     }
 
@@ -146,7 +119,28 @@ impl Checkpoints {
     ) -> Result<PathBuf, TrainError> {
         let path = self.folder.join(name((done.epochs, done.batches)));
         let model = model.clone().into_record().into_bytes();
-        let files = [(MODEL, model), (OPTIMIZER, optimizer.into_bytes())];
+        self.save_whole(&path, done, [(MODEL, model), (OPTIMIZER, optimizer.into_bytes())])?;
+        self.prune(done)?;
+        Ok(path)
+    }
+
+    /// Writes the mean of the last epochs, which `done` describes.
+    pub(crate) fn save_average<M: Module>(
+        &self,
+        done: &Done,
+        model: &M,
+    ) -> Result<PathBuf, TrainError> {
+        let path = self.folder.join(average_name(done.epochs));
+        self.save_whole(&path, done, [(MODEL, model.clone().into_record().into_bytes())])?;
+        Ok(path)
+    }
+
+    fn save_whole<const N: usize>(
+        &self,
+        path: &Path,
+        done: &Done,
+        files: [(&str, Result<Bytes, RecordError>); N],
+    ) -> Result<(), TrainError> {
         let mut contents = Vec::new();
         for (name, bytes) in files {
             let unwritable = |error: RecordError| TrainError::Write {
@@ -155,14 +149,12 @@ impl Checkpoints {
             };
             contents.push((name, bytes.map_err(unwritable)?));
         }
-        let written = self.write(&path, done, &contents);
+        let written = self.write(path, done, &contents);
         if written.is_err() {
             // What is there of it is of no use; the error that matters is the first one.
-            let _ = self.disk.remove_dir(&unfinished(&path));
+            let _ = self.disk.remove_dir(&unfinished(path));
         }
-        written?;
-        self.prune(done)?;
-        Ok(path)
+        written
     }
 
     fn write(
@@ -221,25 +213,53 @@ impl Checkpoints {
         for entry in fs::read_dir(&self.folder).map_err(TrainError::read(&self.folder))? {
             let path = entry.map_err(TrainError::read(&self.folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.strip_suffix(UNFINISHED).is_some_and(|name| place(name).is_some()) {
+            let ours = |name| place(name).is_some() || averaged(name).is_some();
+            if name.strip_suffix(UNFINISHED).is_some_and(ours) {
                 self.remove(&path)?;
             }
         }
         Ok(())
     }
 
-    /// Keeps the newest and the best.
+    /// Keeps the newest, the best, and those that are to be averaged if this is the last epoch.
     fn prune(&self, done: &Done) -> Result<(), TrainError> {
-        let best = self.monitor.best(&done.history).map(|best| (best.epoch, 0));
+        let best = self.monitor.best(&done.history).map(|best| best.epoch);
+        let averaged = done.last_epochs(self.average.map_or(0, |average| average.last));
+        let kept = |(epochs, batches): Place| {
+            batches == 0 && (Some(epochs) == best || averaged.contains(&epochs))
+        };
         let mut older = places(&self.folder)?;
         older.truncate(older.len().saturating_sub(KEPT));
-        for place in older.into_iter().filter(|place| Some(*place) != best) {
-            let path = self.folder.join(name(place));
-            let going = unfinished(&path);
-            self.disk.rename(&path, &going).map_err(TrainError::write(&path))?;
-            self.remove(&going)?;
+        for place in older.into_iter().filter(|place| !kept(*place)) {
+            self.give_up(&name(place))?;
         }
-        Ok(())
+        // A training that goes on has not ended where that average says.
+        self.forget_averages()
+    }
+
+    /// Removes what averages there are.
+    pub(crate) fn forget_averages(&self) -> Result<(), TrainError> {
+        listed(&self.folder, averaged)?
+            .into_iter()
+            .try_for_each(|last| self.give_up(&average_name(last)))
+    }
+
+    fn give_up(&self, name: &str) -> Result<(), TrainError> {
+        let path = self.folder.join(name);
+        let going = unfinished(&path);
+        self.disk.rename(&path, &going).map_err(TrainError::write(&path))?;
+        self.remove(&going)
+    }
+
+    /// `model` with the weights after `epoch`, for a mean.
+    pub(crate) fn model_to_average<M: Module>(
+        &self,
+        epoch: usize,
+        model: M,
+    ) -> Result<M, TrainError> {
+        let path = self.folder.join(name((epoch, 0)));
+        let checkpoint = Checkpoint::read(path.clone(), &[MODEL]);
+        checkpoint.map_err(|why| TrainError::Average { path, why })?.load_model(model)
     }
 
     fn remove(&self, path: &Path) -> Result<(), TrainError> {
@@ -253,30 +273,31 @@ impl Checkpoints {
 }
 
 impl Checkpoint {
-    fn read(path: PathBuf) -> Result<Self, String> {
+    /// The checkpoint with these of its files.
+    fn read(path: PathBuf, names: &[&'static str]) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let state = fs::read(path.join(STATE)).map_err(|error| format!("{STATE}: {error}"))?;
         let state: State = serde_json::from_slice(&state).map_err(|error| text(&error))?;
         if state.version != VERSION {
             return Err(format!("version {} is not {VERSION}", state.version));
         }
-        let file = |name: &str| {
+        let file = |name: &&'static str| {
             let bytes = fs::read(path.join(name)).map_err(|error| format!("{name}: {error}"))?;
-            let written = state.files.iter().find(|file| file.name == name);
+            let written = state.files.iter().find(|file| file.name == *name);
             let written = written.ok_or_else(|| format!("{name} is not in {STATE}"))?;
             match bytes.len() == written.bytes && checksum(&bytes) == written.checksum {
-                true => Ok(bytes),
+                true => Ok((*name, bytes)),
                 false => Err(format!("{name} is damaged")),
             }
         };
-        let (model, optimizer) = (file(MODEL)?, file(OPTIMIZER)?);
+        let files = names.iter().map(file).collect::<Result<_, String>>()?;
         let (config, done) = (state.config, state.done);
-        Ok(Self { path, config, done, model, optimizer })
+        Ok(Self { path, config, done, files })
     }
 
     /// `model` with the weights of this checkpoint.
     pub(crate) fn load_model<M: Module>(&self, model: M) -> Result<M, TrainError> {
-        let bytes = Bytes::from_bytes_vec(self.model.clone());
+        let bytes = Bytes::from_bytes_vec(self.files[MODEL].clone());
         let record = ModuleRecord::from_bytes(bytes).map_err(|error| self.other(error))?;
         model.try_load_record(record).map_err(|error| self.other(error))
     }
@@ -286,7 +307,7 @@ impl Checkpoint {
         &self,
         optimizer: ModuleOptimizer,
     ) -> Result<ModuleOptimizer, TrainError> {
-        let bytes = Bytes::from_bytes_vec(self.optimizer.clone());
+        let bytes = Bytes::from_bytes_vec(self.files[OPTIMIZER].clone());
         optimizer.from_bytes(bytes).map_err(|error| self.other(error))
     }
 
@@ -295,31 +316,52 @@ impl Checkpoint {
     }
 }
 
-/// The newest complete checkpoint of `folder` and those that were passed over for it.
+/// The newest complete checkpoint of `folder`, with the average that was made where it stands, and
+/// those that were passed over.
 fn newest(folder: &Path) -> Result<(Checkpoint, Vec<Skipped>), TrainError> {
     let mut skipped = Vec::new();
     for place in places(folder)?.into_iter().rev() {
         let path = folder.join(name(place));
-        match Checkpoint::read(path.clone()) {
-            Ok(checkpoint) => return Ok((checkpoint, skipped)),
+        match Checkpoint::read(path.clone(), &[MODEL, OPTIMIZER]) {
+            Ok(mut checkpoint) => {
+                checkpoint.done.average = average_at(place, folder, &mut skipped);
+                return Ok((checkpoint, skipped));
+            }
             Err(why) => skipped.push(Skipped { path, why }),
         }
     }
     Err(TrainError::NothingToResume { folder: folder.to_path_buf(), skipped })
 }
 
-/// The checkpoint after `epoch`.
-pub(crate) fn after_epoch(folder: &Path, epoch: usize) -> Result<Checkpoint, TrainError> {
-    let path = folder.join(name((epoch, 0)));
+/// The average of a run that ended at this place.
+fn average_at(
+    (epochs, batches): Place,
+    folder: &Path,
+    skipped: &mut Vec<Skipped>,
+) -> Option<AverageRecord> {
+    let path = folder.join(average_name(epochs));
+    if batches > 0 || !path.exists() {
+        return None;
+    }
+    let checkpoint = Checkpoint::read(path.clone(), &[MODEL]);
+    checkpoint.map_err(|why| skipped.push(Skipped { path, why })).ok()?.done.average
+}
+
+/// `model` with the weights that are the best of the run in `folder`.
+pub(crate) fn load<M: Module>(model: M, folder: &Path, best: &Best) -> Result<M, TrainError> {
+    let path = folder.join(match best {
+        Best::Epoch(record) => name((record.epoch, 0)),
+        Best::Average(record) => average_name(record.last),
+    });
     let damaged = |why| TrainError::NothingToResume {
         folder: folder.to_path_buf(),
         skipped: vec![Skipped { path: path.clone(), why }],
     };
-    Checkpoint::read(path.clone()).map_err(damaged)
+    Checkpoint::read(path.clone(), &[MODEL]).map_err(damaged)?.load_model(model)
 }
 
-/// `model` with the weights of the best epoch of the run in `folder`, and the record of that epoch.
-/// Before the first epoch has ended there is none.
+/// `model` with the weights that are the best of the run in `folder`, and whose they are. Before the
+/// first epoch has ended there are none.
 ///
 /// # Errors
 ///
@@ -328,47 +370,10 @@ pub fn load_best<M: Module>(
     model: M,
     folder: &Path,
     metric: &Monitor,
-) -> Result<Option<(M, EpochRecord)>, TrainError> {
+) -> Result<Option<(M, Best)>, TrainError> {
     let (checkpoint, _) = newest(folder)?;
-    let Some(best) = metric.best(&checkpoint.done.history) else { return Ok(None) };
-    let model = after_epoch(folder, best.epoch)?.load_model(model)?;
-    Ok(Some((model, best.clone())))
-}
-
-/// All places in `folder` that have a proper name, the oldest first.
-fn places(folder: &Path) -> Result<Vec<Place>, TrainError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(TrainError::read(folder))?,
-    };
-    let mut places = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(TrainError::read(folder))?.file_name();
-        places.extend(place(&name.to_string_lossy()));
-    }
-    places.sort_unstable();
-    Ok(places)
-}
-
-fn name((epochs, batches): Place) -> String {
-    match batches {
-        0 => format!("epoch-{epochs:04}"),
-        _ => format!("epoch-{epochs:04}-batch-{batches:06}"),
-    }
-}
-
-fn place(name: &str) -> Option<Place> {
-    let numbers = name.strip_prefix("epoch-")?;
-    match numbers.split_once("-batch-") {
-        Some((epochs, batches)) => Some((epochs.parse().ok()?, batches.parse().ok()?)),
-        None => Some((numbers.parse().ok()?, 0)),
-    }
-}
-
-fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    PathBuf::from(name)
+    let Some(best) = Best::of(metric, &checkpoint.done) else { return Ok(None) };
+    Ok(Some((load(model, folder, &best)?, best)))
 }
 
 /// FNV-1a (Fowler, Noll & Vo 1991), 64 bits.

@@ -90,6 +90,17 @@ pub enum TrainError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The model of an epoch that is to be averaged is damaged or was not kept.
+    #[error(
+        "the average needs `{}`: {why}; resume with a smaller `average.last` or without `average`",
+        path.display()
+    )]
+    Average {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file cannot be written, made or removed.
     #[error("`{}` cannot be written: {source}", path.display())]
     Write {

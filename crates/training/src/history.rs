@@ -99,7 +99,7 @@ impl Monitor {
     pub fn best<'a>(&self, history: &'a [EpochRecord]) -> Option<&'a EpochRecord> {
         let mut best: Option<&EpochRecord> = None;
         for record in history {
-            if best.is_none_or(|best| self.improves(record, best)) {
+            if best.is_none_or(|best| self.improves(&record.scores, &best.scores)) {
                 best = Some(record);
             }
         }
@@ -118,7 +118,7 @@ impl Monitor {
         let (mut waited, mut plateaus) = (0, 0);
         let mut best: Option<&EpochRecord> = None;
         for record in history {
-            if best.is_none_or(|best| self.improves(record, best)) {
+            if best.is_none_or(|best| self.improves(&record.scores, &best.scores)) {
                 best = Some(record);
                 waited = 0;
             } else {
@@ -132,8 +132,13 @@ impl Monitor {
         plateaus
     }
 
-    fn improves(&self, new: &EpochRecord, old: &EpochRecord) -> bool {
-        match (new.scores.get(&self.name), old.scores.get(&self.name)) {
+    /// Whether `new` is a number and as good as `old` at least.
+    pub(crate) fn as_good(&self, new: &Scores, old: &Scores) -> bool {
+        new.get(&self.name).is_some_and(f64::is_finite) && !self.improves(old, new)
+    }
+
+    fn improves(&self, new: &Scores, old: &Scores) -> bool {
+        match (new.get(&self.name), old.get(&self.name)) {
             (Some(new), Some(old)) => match self.direction {
                 Direction::Lowest => new < old,
                 Direction::Highest => new > old,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::{EpochRecord, Event, Observer, Scores, Standing, StepReport};
+use crate::{AverageRecord, Best, EpochRecord, Event, Observer, Scores, Standing, StepReport};
 
 /// Writes every event as one line of JSON. The key `event` says which it is:
 ///
@@ -14,8 +14,9 @@ use crate::{EpochRecord, Event, Observer, Scores, Standing, StepReport};
 /// | `skipped` | `path`, `why` |
 /// | `step` | `epoch`, `epochs`, `batch`, `batches`, `step`, `loss`, `nll`, `items`, `learning_rate`, `gradient_norm`, `seconds`, `items_per_second`, `seconds_left` |
 /// | `epoch` | `epoch`, `step`, `loss`, `nll`, `items`, `learning_rate`, `gradient_norm`, `scores` (an object), `best` (true or false), `seconds` |
+/// | `average` | `first`, `last` (epochs), `scores` of their mean, `best` (true or false), `seconds` |
 /// | `saved` | `path` |
-/// | `ended` | `why` (`finished`, `early_stopped` or `interrupted`), `best_epoch` and `scores` of the best epoch (`null` without one), `seconds` |
+/// | `ended` | `why` (`finished`, `early_stopped` or `interrupted`), `best_epoch` (`null` without one, or if the mean of the last epochs is better), `best_average` (`[first, last]`, `null` unless it is), `scores` of the best (`null` without one), `seconds` |
 ///
 /// The names and meanings are those of [`Event`]. Numbers that are not finite are `null`. A line
 /// that cannot be written is lost.
@@ -51,14 +52,29 @@ fn value(event: &Event) -> Value {
             value["seconds"] = json!(seconds);
             value
         }
+        Event::Average { record, best, seconds } => {
+            let mut value = record.to_json();
+            value["event"] = json!("average");
+            value["best"] = json!(matches!(best, Best::Average(_)));
+            value["seconds"] = json!(seconds);
+            value
+        }
         Event::Saved { path } => json!({ "event": "saved", "path": path.display().to_string() }),
-        Event::Ended { ended, best, seconds } => json!({
-            "event": "ended",
-            "why": ended,
-            "best_epoch": best.as_ref().map(|best| best.epoch),
-            "scores": best.as_ref().map(|best| best.scores.to_json()),
-            "seconds": seconds,
-        }),
+        Event::Ended { ended, best, seconds } => {
+            let (epoch, average) = match best {
+                Some(Best::Epoch(record)) => (Some(record.epoch), None),
+                Some(Best::Average(record)) => (None, Some([record.first, record.last])),
+                None => (None, None),
+            };
+            json!({
+                "event": "ended",
+                "why": ended,
+                "best_epoch": epoch,
+                "best_average": average,
+                "scores": best.as_ref().map(|best| best.scores().to_json()),
+                "seconds": seconds,
+            })
+        }
     }
 }
 
@@ -96,6 +112,14 @@ impl EpochRecord {
             "gradient_norm": self.gradient_norm,
             "scores": self.scores.to_json(),
         })
+    }
+}
+
+impl AverageRecord {
+    /// The record as an object with the keys of the event `average` of [`Json`], but for `event`,
+    /// `best` and `seconds`.
+    pub fn to_json(&self) -> Value {
+        json!({ "first": self.first, "last": self.last, "scores": self.scores.to_json() })
     }
 }
 

@@ -8,6 +8,7 @@
 //!     optimizer                     at the rate the schedule gives for the step
 //!   validate                        the caller's scores
 //!   checkpoint                      all or nothing; the newest two and the best are kept
+//! average                           the models of the last epochs, if asked for; then validate
 //! ```
 //!
 //! A training that is killed, stopped or out of disk goes on from its newest checkpoint and ends
@@ -22,6 +23,7 @@
 
 mod adadelta;
 mod adam;
+mod average;
 mod batches;
 mod checkpoint;
 mod config;
@@ -47,10 +49,11 @@ mod strategy;
 mod train;
 mod validation;
 
+pub use average::{AverageRecord, Best};
 pub use batches::{Batches, InOrder, Past, Shuffled};
 pub use burn_train::Interrupter;
 pub use checkpoint::{holds_run, load_best};
-pub use config::{EarlyStopping, TrainConfig};
+pub use config::{Averaging, EarlyStopping, TrainConfig};
 pub use error::{Skipped, TrainError};
 pub use history::{Direction, EpochRecord, Monitor, Scores};
 pub use json::Json;

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write, path::PathBuf};
 
-use crate::{Ended, EpochRecord, Skipped};
+use crate::{AverageRecord, Best, Ended, EpochRecord, Skipped};
 
 /// Who is told. On burn-train's dashboard, `q` stops the training; Ctrl-C is a key like any other
 /// there.
@@ -71,6 +71,15 @@ pub enum Event {
         /// Seconds since training began or went on.
         seconds: f64,
     },
+    /// Training is over, and the mean of its last epochs validated.
+    Average {
+        /// The mean.
+        record: AverageRecord,
+        /// The better of it and the best epoch.
+        best: Best,
+        /// Seconds since training began or went on.
+        seconds: f64,
+    },
     /// A checkpoint is complete.
     Saved {
         /// Its folder.
@@ -80,8 +89,8 @@ pub enum Event {
     Ended {
         /// Why.
         ended: Ended,
-        /// The best epoch, if any is over.
-        best: Option<EpochRecord>,
+        /// The best of it, if an epoch is over.
+        best: Option<Best>,
         /// Seconds since training began or went on.
         seconds: f64,
     },

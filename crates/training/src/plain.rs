@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use crate::{Ended, EpochRecord, Event, Observer, Standing, StepReport};
+use crate::{
+    AverageRecord, Best, Ended, EpochRecord, Event, Observer, Scores, Standing, StepReport,
+};
 
 /// Writes a line about every so many seconds and one an epoch, without control characters.
 pub(crate) struct Plain<W> {
@@ -50,6 +52,9 @@ impl<W: Write> Observer for Plain<W> {
             Event::Epoch { record, best, seconds } => {
                 self.line(&epoch(record, *best, *seconds));
             }
+            Event::Average { record, best, seconds } => {
+                self.line(&average(record, best, *seconds));
+            }
             Event::Saved { .. } => {}
             Event::Ended { ended, best, seconds } => {
                 let why = match ended {
@@ -58,7 +63,11 @@ impl<W: Write> Observer for Plain<W> {
                     Ended::Interrupted => "interrupted",
                 };
                 let best = best.as_ref().map_or(String::new(), |best| {
-                    format!(", best epoch {}{}", best.epoch, scores(best))
+                    let whose = match best {
+                        Best::Epoch(record) => format!("epoch {}", record.epoch),
+                        Best::Average(record) => mean(record),
+                    };
+                    format!(", best {whose}{}", scores(best.scores()))
                 });
                 self.line(&format!("{why} after {}{best}", duration(*seconds)));
             }
@@ -88,13 +97,26 @@ fn epoch(record: &EpochRecord, standing: Standing, seconds: f64) -> String {
         "epoch {} done  train nll {:.4}{}{standing}  {}",
         record.epoch,
         record.nll,
-        scores(record),
+        scores(&record.scores),
         duration(seconds),
     )
 }
 
-fn scores(record: &EpochRecord) -> String {
-    record.scores.iter().map(|(name, value)| format!("  {name} {value:.4}")).collect()
+fn average(record: &AverageRecord, best: &Best, seconds: f64) -> String {
+    let standing = match best {
+        Best::Average(_) => "best".to_string(),
+        Best::Epoch(best) => format!("epoch {} was better", best.epoch),
+    };
+    let (mean, scores) = (mean(record), scores(&record.scores));
+    format!("{mean}{scores}  {standing}  {}", duration(seconds))
+}
+
+fn mean(AverageRecord { first, last, .. }: &AverageRecord) -> String {
+    format!("mean of epochs {first} to {last}")
+}
+
+fn scores(scores: &Scores) -> String {
+    scores.iter().map(|(name, value)| format!("  {name} {value:.4}")).collect()
 }
 
 /// 18200 as "18,200".

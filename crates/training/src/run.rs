@@ -75,6 +75,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
     /// Learns from what is left of the next epoch.
     fn epoch(&mut self, to: &mut Listeners<M>) -> Result<Flow, TrainError> {
         let epoch = self.done.epochs + 1;
+        self.done.average = None;
         let mut plans = self.batches.epoch(self.config.seed, epoch);
         let all = plans.len();
         if all == 0 {

@@ -7,9 +7,9 @@ use burn_train::Interrupter;
 use serde::Serialize;
 
 use crate::{
-    Batches, EpochRecord, Event, Json, Learn, Moment, Progress, Scores, Skipped, TrainConfig,
-    TrainError,
-    checkpoint::{Checkpoints, Done, after_epoch},
+    AverageRecord, Batches, Best, EpochRecord, Event, Json, Learn, Moment, Progress, Scores,
+    Skipped, TrainConfig, TrainError,
+    checkpoint::{Checkpoints, Done, load},
     disk::{Disk, FileSystem},
     gradients::{initialise, other_precision},
     learner::Learner,
@@ -72,11 +72,13 @@ pub enum Ended {
 /// What a training leaves.
 #[derive(Clone, Debug)]
 pub struct Trained<M> {
-    /// The model of the best epoch, on a device without autodiff. If no epoch is over, it is the
-    /// model as it is.
+    /// The best model, on a device without autodiff. If no epoch is over, it is the model as it is.
     pub model: M,
-    /// The best epoch, if one is over.
-    pub best: Option<EpochRecord>,
+    /// Whose weights the model has: those of the best epoch, or the mean of the last ones if it is
+    /// as good at least. None if no epoch is over.
+    pub best: Option<Best>,
+    /// The mean of the last epochs, if training is over and was asked for it, better or not.
+    pub average: Option<AverageRecord>,
     /// All epochs that are over, those before a resume too.
     pub history: Vec<EpochRecord>,
     /// Optimiser steps taken, those before a resume too.
@@ -122,7 +124,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Training<M, B> {
     ///
     /// If the configuration is out of range, the folder does not fit `start`, a checkpoint cannot
     /// be written, validation fails or a number is not finite. Checkpoints that are complete stay,
-    /// so [`load_best`](crate::load_best) finds the best epoch even then.
+    /// so [`load_best`](crate::load_best) finds the best model even then.
     pub fn run(self) -> Result<Trained<M>, TrainError> {
         self.run_on(Box::new(FileSystem))
     }
@@ -156,14 +158,14 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Training<M, B> {
             let ended = run.announced(start, &skipped, to);
             let learner = run.learner.take().expect("the model is here between two steps");
             let trained = ended.and_then(|ended| {
-                let best = run.config.metric.best(&run.done.history).cloned();
+                let best = Best::of(&run.config.metric, &run.done);
                 let model = learner.model.valid();
                 let model = match &best {
-                    Some(best) => after_epoch(&folder, best.epoch)?.load_model(model)?,
+                    Some(best) => load(model, &folder, best)?,
                     None => model,
                 };
-                let (history, steps) = (run.done.history, run.done.steps);
-                Ok(Trained { model, best, history, steps, ended, skipped })
+                let Done { history, average, steps, .. } = run.done;
+                Ok(Trained { model, best, average, history, steps, ended, skipped })
             });
             (learner, trained)
         };
@@ -226,7 +228,10 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
             self.save(to)?;
         }
         let ended = self.run(to)?;
-        let best = self.config.metric.best(&self.done.history).cloned();
+        if ended != Ended::Interrupted {
+            self.average(to)?;
+        }
+        let best = Best::of(&self.config.metric, &self.done);
         to.tell(&Event::Ended { ended, best, seconds: self.clock.seconds() });
         Ok(ended)
     }

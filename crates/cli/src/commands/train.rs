@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use burn::{module::Module, prelude::*};
 use recurrent_training::{
-    Ended, EpochRecord, Interrupter, Moment, Progress, Start, TrainConfig, Trained, Training,
+    Best, Ended, EpochRecord, Interrupter, Moment, Progress, Start, TrainConfig, Trained, Training,
     load_best,
 };
 
@@ -105,7 +105,7 @@ impl Job<'_> {
                 trained
             }
             Err(error) => {
-                // The best epoch so far is a model that works: it is kept.
+                // The best so far is a model that works: it is kept.
                 let metric = &self.experiment.training.metric;
                 if let Ok(Some((best, _))) = load_best(fresh, &folder.checkpoints(), metric) {
                     folder.save_weights(&best)?;
@@ -157,8 +157,8 @@ impl Job<'_> {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let metric = &self.experiment.training.metric;
-        folder
-            .write_picture("learning_curve", &report::learning_curve(&trained.history, metric)?)?;
+        let curve = report::learning_curve(&trained.history, trained.average.as_ref(), metric)?;
+        folder.write_picture("learning_curve", &curve)?;
         if trained.ended == Ended::Interrupted {
             let resume = format!("recurrent train {} --resume", self.arguments.config.display());
             writeln!(
@@ -178,7 +178,11 @@ impl Job<'_> {
             set: name,
             scores: result.scores,
             examples: result.examples,
-            best_epoch: trained.best.as_ref().map(|best| best.epoch),
+            best_epoch: match trained.best {
+                Some(Best::Epoch(ref record)) => Some(record.epoch),
+                Some(Best::Average(_)) | None => None,
+            },
+            average: trained.average.clone(),
             epochs: trained.history.len(),
             steps: trained.steps,
             parameters: trained.model.num_params(),

@@ -78,6 +78,32 @@ fn a_killed_training_goes_on_to_the_same_bytes() {
     assert_eq!(history(&shop), history(&whole));
 }
 
+#[test]
+fn a_killed_training_has_the_same_average() {
+    let averaging = || {
+        let shop = workshop();
+        shop.change("epochs = 3", "epochs = 3\naverage = { last = 3 }");
+        shop
+    };
+    let (whole, shop) = (averaging(), averaging());
+    whole.train(&[]).done();
+    let (mut child, lines) = started(&shop, 3, 5);
+    child.kill().unwrap();
+    ended(child, lines);
+    shop.train(&["--resume"]).done();
+    assert!(weights(&shop, "model") == weights(&whole, "model"));
+    let metrics = |shop: &Workshop, key| shop.json("model/metrics.json")[key].clone();
+    for key in ["history", "average", "best_epoch"] {
+        assert_eq!(metrics(&shop, key), metrics(&whole, key));
+    }
+    // What is finished is not trained again to be averaged otherwise.
+    let said = shop.train(&["--resume", "--set", "training.average.last=2"]);
+    assert!(said.err.contains("mean of epochs 2 to 3"), "{}", said.err);
+    said.done();
+    assert_eq!(metrics(&shop, "average")["first"], 2);
+    assert_eq!(metrics(&shop, "steps"), metrics(&whole, "steps"));
+}
+
 /// Killed before its first epoch is over, it has not even weights, and goes on all the same.
 #[test]
 fn a_training_killed_in_its_first_epoch_goes_on() {

@@ -1,5 +1,7 @@
 //! What `train` leaves.
 
+use rstest::rstest;
+
 use crate::workshop::{LANGUAGE, Workshop};
 
 #[test]
@@ -51,6 +53,42 @@ fn progress_is_json_line_by_line() {
     let report = events.last().unwrap();
     assert_eq!(report["event"], "report");
     assert_eq!(report["report"]["scores"], shop.json("model/metrics.json")["scores"]);
+}
+
+/// The mean of the last epochs is shown beside the epochs, with which of them was better, in every
+/// form there is. Of a rate that is too high the mean is the better, of one that is too low the last.
+#[rstest]
+#[case("1e-2", false)]
+#[case("5e-2", true)]
+fn an_average_is_shown_with_which_was_better(#[case] rate: &str, #[case] better: bool) {
+    let shop = Workshop::new();
+    let rate = format!("training.learning_rate={rate}");
+    let set = ["--set", "training.average.last=2", "--set", rate.as_str()];
+    let said = shop.train(&set);
+    assert!(said.err.contains("mean of epochs 2 to 3  nll "), "{}", said.err);
+    let out = said.done();
+    let metrics = shop.json("model/metrics.json");
+    assert_eq!(metrics["history"].as_array().unwrap().len(), 3);
+    assert_eq!((&metrics["average"]["first"], &metrics["average"]["last"]), (&2.into(), &3.into()));
+    let nll = |scores: &serde_json::Value| scores["scores"]["nll"].as_f64().unwrap();
+    let epochs = metrics["history"].as_array().unwrap().iter().map(nll);
+    let best = epochs.fold(f64::INFINITY, f64::min);
+    assert_eq!(nll(&metrics["average"]) <= best, better, "{metrics}");
+    assert_eq!(metrics["best_epoch"].is_null(), better);
+    let line = if better { "the best was the mean" } else { "better than the mean" };
+    assert!(out.contains(&format!("{line} of epochs 2 to 3")), "{out}");
+    let picture = std::fs::read_to_string(shop.path("model/pictures/learning_curve.svg")).unwrap();
+    assert!(picture.contains("mean of epochs"));
+
+    let json = Workshop::new();
+    let out = json.train(&[set.as_slice(), &["--json"]].concat()).done();
+    let events: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| events.iter().find(|event| event["event"] == name).unwrap();
+    assert_eq!(of("average")["best"], better);
+    assert_eq!(of("average")["scores"], metrics["average"]["scores"]);
+    assert_eq!(of("ended")["best_average"].is_array(), better);
+    assert_eq!(of("report")["report"]["average"], metrics["average"]);
 }
 
 /// The same configuration gives the same model, another seed another.

@@ -12,6 +12,7 @@ use rstest::rstest;
 use tempfile::tempdir;
 
 use super::{
+    average::averaging,
     resume::{same, stop_at},
     toy::{alone, config, names, train, training, unbiased},
 };
@@ -86,17 +87,20 @@ fn sound(count: Rc<Cell<usize>>) -> Box<dyn Disk> {
 }
 
 /// Whatever operation a disk fails at, or the power goes at, the run goes on from what is complete
-/// and ends with the same bits.
+/// and ends with the same bits, with an average and without.
 #[rstest]
-fn a_disk_may_fail_at_any_operation(#[values(Fault::Full, Fault::Plug)] fault: Fault) {
+fn a_disk_may_fail_at_any_operation(
+    #[values(Fault::Full, Fault::Plug)] fault: Fault,
+    #[values(config(3), averaging(3, 2))] config: TrainConfig,
+) {
     let _alone = alone();
     let operations = Rc::new(Cell::new(0));
-    let whole = training(tempdir().unwrap().path(), config(3));
+    let whole = training(tempdir().unwrap().path(), config.clone());
     let whole = whole.run_on(sound(operations.clone())).unwrap();
     for left in 0..operations.get() {
         let folder = tempdir().unwrap();
         let disk = Failing { left: Cell::new(left), count: Rc::default(), fault };
-        let broken = training(folder.path(), config(3));
+        let broken = training(folder.path(), config.clone());
         match (fault, catch_unwind(AssertUnwindSafe(|| broken.run_on(Box::new(disk))))) {
             (Fault::Full, Ok(Err(TrainError::Write { source, .. }))) => {
                 assert_eq!(source.kind(), io::ErrorKind::StorageFull);
@@ -106,7 +110,7 @@ fn a_disk_may_fail_at_any_operation(#[values(Fault::Full, Fault::Plug)] fault: F
             (Fault::Full, Err(_)) => panic!("operation {left} panicked"),
         }
         let start = if holds_run(folder.path()) { Start::Resume } else { Start::Fresh };
-        let resumed = Training { start, ..training(folder.path(), config(3)) };
+        let resumed = Training { start, ..training(folder.path(), config.clone()) };
         let resumed = resumed.run_on(sound(Rc::default())).unwrap();
         assert!(resumed.skipped.is_empty(), "operation {left}: {:?}", resumed.skipped);
         same(&resumed, &whole);

@@ -1,8 +1,8 @@
 use rstest::rstest;
 
 use crate::{
-    Adam, AdamW, Decay, Direction, EarlyStopping, Monitor, OptimizerConfig, Schedule, TrainConfig,
-    Warmup,
+    Adam, AdamW, Averaging, Decay, Direction, EarlyStopping, Monitor, OptimizerConfig, Schedule,
+    TrainConfig, Warmup,
 };
 
 fn read(text: &str) -> Result<TrainConfig, String> {
@@ -36,6 +36,7 @@ fn a_configuration_is_toml() {
         optimizer = { adam_w = { weight_decay = 0.1 } }
         schedule = { warmup = { exponential = { steps = 200 } }, decay = "luong234" }
         metric = { name = "wer", direction = "lowest" }
+        average = { last = 5 }
         [early_stopping]
         patience = 3
     "#;
@@ -44,6 +45,7 @@ fn a_configuration_is_toml() {
     assert_eq!(config.optimizer, OptimizerConfig::AdamW(adam_w));
     assert_eq!(config.schedule.decay, Decay::Luong234);
     assert_eq!(config.early_stopping, Some(EarlyStopping { patience: 3 }));
+    assert_eq!(config.average, Some(Averaging { last: 5 }));
     assert_eq!(toml::from_str(&toml::to_string(&config).unwrap()), Ok(config));
     let error = toml::from_str::<TrainConfig>("optimizer = \"adamm\"").unwrap_err();
     assert!(error.to_string().contains("unknown variant `adamm`"), "{error}");
@@ -71,6 +73,8 @@ fn a_configuration_reads_back() {
 #[case(r#"{ "optimizer": { "adam": { "eps": 1.0 } } }"#, "unknown field `eps`")]
 #[case(r#"{ "schedule": { "decay": "step" } }"#, "missing field `factor`")]
 #[case(r#"{ "metric": { "name": "wer" } }"#, "missing field `direction`")]
+#[case(r#"{ "average": {} }"#, "missing field `last`")]
+#[case(r#"{ "average": { "last": 3, "first": 1 } }"#, "unknown field `first`")]
 fn what_is_misspelt_is_refused(#[case] text: &str, #[case] message: &str) {
     let error = read(text).unwrap_err();
     assert!(error.contains(message), "{error}");
@@ -85,6 +89,14 @@ fn what_is_misspelt_is_refused(#[case] text: &str, #[case] message: &str) {
 #[case(
     r#"{ "early_stopping": { "patience": 0 } }"#,
     "`early_stopping.patience` must be above 0 and finite, got 0"
+)]
+#[case(
+    r#"{ "average": { "last": 1 } }"#,
+    "`average.last` must be at least 2 and at most `epochs`, which is 10, got 1"
+)]
+#[case(
+    r#"{ "epochs": 4, "average": { "last": 5 } }"#,
+    "`average.last` must be at least 2 and at most `epochs`, which is 4, got 5"
 )]
 #[case(
     r#"{ "optimizer": { "adam": { "beta_1": 1.0 } } }"#,

@@ -1,4 +1,5 @@
 mod accumulation;
+mod average;
 mod batches;
 mod carried;
 mod checkpoints;

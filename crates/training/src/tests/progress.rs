@@ -6,10 +6,13 @@ use std::{
 use serde_json::Value;
 use tempfile::tempdir;
 
-use super::toy::{alone, config, training};
+use super::{
+    average::averaging,
+    toy::{alone, config, training},
+};
 use crate::{
-    Ended, EpochRecord, Event, Observer, Progress, Scores, Standing, StepReport, TrainConfig,
-    Training, plain::Plain,
+    AverageRecord, Best, Ended, EpochRecord, Event, Observer, Progress, Scores, Standing,
+    StepReport, TrainConfig, Training, plain::Plain,
 };
 
 /// A writer whose text the test can read.
@@ -52,7 +55,25 @@ fn json_is_one_object_a_line() {
     let epochs: Vec<&Value> = lines.iter().filter(|line| line["event"] == "epoch").collect();
     assert_eq!((&epochs[1]["epoch"], &epochs[1]["step"]), (&2.into(), &12.into()));
     assert!(epochs[1]["scores"]["ppl"].as_f64().unwrap() > 1.0);
-    assert_eq!(lines.last().unwrap()["why"], "finished");
+    let end = lines.last().unwrap();
+    assert_eq!((&end["why"], &end["best_average"]), (&"finished".into(), &Value::Null));
+    assert!(end["best_epoch"].is_u64());
+}
+
+/// The mean of the last epochs has an event of its own, and exactly one of epoch and mean is best.
+#[test]
+fn json_tells_of_an_average() {
+    let _alone = alone();
+    let text = told(|page| Progress::Json(Box::new(page)), averaging(2, 2));
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [.., saved, average, end] = lines.as_slice() else { panic!("{text}") };
+    assert!(saved["path"].as_str().unwrap().ends_with("average-0002"), "{saved}");
+    assert_eq!((&average["event"], &average["first"]), (&"average".into(), &1.into()));
+    assert_eq!(average["last"], 2);
+    assert!(average["scores"]["ppl"].as_f64().unwrap() > 1.0);
+    let is_best = average["best"].as_bool().unwrap();
+    assert_eq!((end["best_epoch"].is_null(), end["best_average"].is_array()), (is_best, is_best));
+    assert_eq!(is_best, end["scores"] == average["scores"]);
 }
 
 /// Lines end in line feeds and have no other control character.
@@ -110,8 +131,14 @@ fn plain_lines_say_what_matters() {
     plain.observe(&Event::Epoch { record: record(), best: Standing::Best, seconds: 700.0 });
     let behind = Standing::Behind { epochs: 1 };
     plain.observe(&Event::Epoch { record: record(), best: behind, seconds: 7000.0 });
-    let best = Some(record());
-    plain.observe(&Event::Ended { ended: Ended::EarlyStopped, best, seconds: 60.0 });
+    let best = Best::Epoch(record());
+    let mean = AverageRecord { first: 1, last: 3, scores: Scores::new().with("nll", 0.65) };
+    let average = |best: Best| Event::Average { record: mean.clone(), best, seconds: 60.0 };
+    plain.observe(&average(best.clone()));
+    plain.observe(&average(Best::Average(mean.clone())));
+    plain.observe(&Event::Ended { ended: Ended::EarlyStopped, best: Some(best), seconds: 60.0 });
+    let best = Some(Best::Average(mean.clone()));
+    plain.observe(&Event::Ended { ended: Ended::Finished, best, seconds: 60.0 });
     let step = "epoch 2/12  batch 340/812  nll 0.8123  norm 1.500  lr 1.00e-3  18,200 items/s  \
                 3 min left";
     let epoch = "epoch 2 done  train nll 0.8000  nll 0.7000  wer 0.2500";
@@ -120,7 +147,10 @@ fn plain_lines_say_what_matters() {
         step.to_string(),
         format!("{epoch}  best  12 min"),
         format!("{epoch}  best was 1 before  1.9 h"),
+        "mean of epochs 1 to 3  nll 0.6500  epoch 2 was better  60 s".to_string(),
+        "mean of epochs 1 to 3  nll 0.6500  best  60 s".to_string(),
         "stopped early after 60 s, best epoch 2  nll 0.7000  wer 0.2500".to_string(),
+        "finished after 60 s, best mean of epochs 1 to 3  nll 0.6500".to_string(),
     ];
     assert_eq!(page.text().lines().collect::<Vec<_>>(), expected);
 }

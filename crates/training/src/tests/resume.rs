@@ -15,6 +15,7 @@ pub(super) fn same(a: &Trained<Toy>, b: &Trained<Toy>) {
     assert_eq!(a.history, b.history);
     assert_eq!(a.steps, b.steps);
     assert_eq!(a.best, b.best);
+    assert_eq!(a.average, b.average);
 }
 
 /// A training that is asked to stop when it has taken `step` steps.
