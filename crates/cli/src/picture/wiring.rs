@@ -124,9 +124,9 @@ impl Drawing {
         }
         let top = self.bottom(self.layers) - HIGH;
         let middle = DECODER + 0.5 * WIDE;
-        self.line(&[(middle, top), (middle, top - 22.0)], "#444", "");
+        self.line(&[(middle, top), (middle, top - 30.0)], "#444", "");
         let vocabulary = model.vocabulary();
-        self.text(middle + 10.0, top - 12.0, "start", &format!("softmax over {vocabulary}"));
+        self.text(middle + 10.0, top - 22.0, "start", &format!("softmax over {vocabulary}"));
     }
 
     fn attention(&mut self, model: &Gnmt) {
