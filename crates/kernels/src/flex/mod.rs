@@ -23,7 +23,7 @@ mod real;
 mod rnn;
 mod rows;
 mod simd;
-mod threads;
+pub(crate) mod threads;
 mod tile;
 mod wide;
 

@@ -15,12 +15,12 @@ use rayon::prelude::*;
 const WORTH_A_THREAD: usize = 4_000_000;
 
 /// Into how many parts to split something that takes so many multiplications.
-pub(super) fn parts(multiplications: usize) -> usize {
+pub(crate) fn parts(multiplications: usize) -> usize {
     rayon::current_num_threads().min(multiplications / WORTH_A_THREAD).max(1)
 }
 
 /// Runs `work` for `0..count`, several at a time if `multiplications` in all are worth it.
-pub(super) fn each(count: usize, multiplications: usize, work: impl Fn(usize) + Send + Sync) {
+pub(crate) fn each(count: usize, multiplications: usize, work: impl Fn(usize) + Send + Sync) {
     if count > 1 && parts(multiplications) > 1 {
         (0..count).into_par_iter().with_max_len(1).for_each(work);
     } else {
@@ -168,7 +168,7 @@ pub(super) const LINE: usize = 64;
 
 /// Memory of which each thread writes a part of its own.
 #[derive(Debug)]
-pub(super) struct Shared<F> {
+pub(crate) struct Shared<F> {
     start: *mut F,
     len: usize,
 }
@@ -190,7 +190,7 @@ unsafe impl<F: Send> Send for Shared<F> {}
 unsafe impl<F: Send> Sync for Shared<F> {}
 
 impl<F> Shared<F> {
-    pub(super) fn new(elements: &mut [F]) -> Self {
+    pub(crate) fn new(elements: &mut [F]) -> Self {
         Self { start: elements.as_mut_ptr(), len: elements.len() }
     }
 
@@ -229,7 +229,7 @@ impl<F> Shared<F> {
     /// If they are not within the memory.
     #[inline(always)]
     #[expect(unsafe_code, reason = "threads write parts of the same memory")]
-    pub(super) unsafe fn slice_mut<'a>(self, from: usize, count: usize) -> &'a mut [F] {
+    pub(crate) unsafe fn slice_mut<'a>(self, from: usize, count: usize) -> &'a mut [F] {
         assert!(from <= self.len && count <= self.len - from, "a part is within the memory");
         // SAFETY: within the memory, and the caller promises the rest.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), count) }
