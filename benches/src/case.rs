@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value;
 
-use crate::{attention, decode, growth, layer, product, step};
+use crate::{attention, decode, growth, int8, layer, product, step};
 
 /// A piece of work, ready to be done again and again.
 pub type Work = Box<dyn FnMut()>;
@@ -44,6 +44,11 @@ pub trait Case: fmt::Debug {
         None
     }
 
+    /// The same by us in single precision, where our side is in fewer bits.
+    fn single_precision(&self, _device: &Device) -> Option<Work> {
+        None
+    }
+
     /// Numbers that come out of our side and that a peer must get, too; to compare, not to measure.
     fn results(&self, device: &Device) -> Vec<f64>;
 
@@ -57,6 +62,7 @@ pub trait Case: fmt::Debug {
 pub fn all() -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = Vec::new();
     cases.extend(product::all().map(|case| Box::new(case) as Box<dyn Case>));
+    cases.extend(int8::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(layer::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(attention::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(step::all().map(|case| Box::new(case) as Box<dyn Case>));
@@ -72,6 +78,7 @@ pub fn small() -> Vec<Box<dyn Case>> {
     cases.extend(attention::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(step::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(decode::small().map(|case| Box::new(case) as Box<dyn Case>));
+    cases.extend(int8::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases
 }
 

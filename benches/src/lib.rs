@@ -2,7 +2,7 @@
 //!
 //! | a question | answered in |
 //! |---|---|
-//! | what is measured | [`case`], and one file a family: [`layer`], [`attention`], [`step`], [`decode`], [`growth`], [`product`] |
+//! | what is measured | [`case`], and one file a family: [`layer`], [`attention`], [`step`], [`decode`], [`growth`], [`product`], [`int8`] |
 //! | how is it measured | [`measure`] |
 //! | who does it beside us | [`peer`], `peers/server.py`; Burn's own layers in `burn_layer.rs` |
 //! | how much memory does it take | [`memory`] |
@@ -18,6 +18,7 @@ pub mod case;
 pub mod check;
 pub mod decode;
 pub mod growth;
+pub mod int8;
 pub mod layer;
 pub mod measure;
 pub mod memory;

@@ -160,6 +160,10 @@ impl Bench<'_> {
         for (name, device) in &self.devices {
             let side = format!("ours on {name}");
             sides.push(Box::new(Local::new(side, device.clone(), case.ours(device))));
+            if let Some(work) = case.single_precision(device) {
+                let side = format!("f32 on {name}");
+                sides.push(Box::new(Local::new(side, device.clone(), work)));
+            }
             if let Some(work) = case.burn(device) {
                 let side = format!("Burn on {name}");
                 sides.push(Box::new(Local::new(side, device.clone(), work)));
