@@ -11,7 +11,9 @@
 //! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
 //! the steps of optimizers, [`adam_step`] and its like.
 //!
-//! Each runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
+//! Beside them stand products with weights of 8 bits, on plain slices: [`int8`].
+//!
+//! Each operation on tensors runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
 //! [`optimizer_ops::OptimizerOps`] have defaults composed of Burn's operations, and `flex` has a path
 //! of its own. Which backend computes is decided by the device of the tensors.
 //!

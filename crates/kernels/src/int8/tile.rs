@@ -88,7 +88,6 @@ impl Tiles<'_> {
 
     /// `R` rows by `P` panels.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "numbers known here keep the sums in registers")]
     fn fixed<D: Dot, const P: usize, const R: usize>(
         &self,
         dot: D,
