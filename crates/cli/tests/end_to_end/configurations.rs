@@ -113,6 +113,7 @@ fn the_tables_of_the_reference_can_be_had() {
 #[case("training.clip_norm", "clip_norm", 1)]
 #[case("training.clip_value", "clip_value", 1)]
 #[case("training.early_stopping", "early_stopping", 1)]
+#[case("training.average", "average", 1)]
 #[case("tokens.separate.source.segmentation", "segmentation", 5)]
 #[case("batches.size", "size", 1)]
 #[case("batches.max_source", "max_source", 1)]
