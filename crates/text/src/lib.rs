@@ -7,7 +7,7 @@
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
-//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
+//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
 //!
 //! Special ids are the same everywhere: [`PAD`] 0, [`UNK`] 1, [`BOS`] 2, [`EOS`] 3.
 //!
