@@ -8,6 +8,7 @@
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
 //! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
+//! | outputs | the languages they are in | [`Languages`] |
 //!
 //! Special ids are the same everywhere: [`PAD`] 0, [`UNK`] 1, [`BOS`] 2, [`EOS`] 3.
 //!
@@ -24,6 +25,7 @@ pub mod edit;
 mod exact;
 mod extras;
 mod gleu;
+mod language;
 mod lines;
 mod mteval;
 mod multilingual;
@@ -49,6 +51,7 @@ pub use dialogue::{Dialogue, DialogueFile};
 pub use distinct::distinct;
 pub use exact::exact_match;
 pub use gleu::gleu;
+pub use language::{Language, LanguageError, Languages};
 pub use multilingual::{TargetLanguageError, TargetLanguages, oversampled};
 pub use normalization::{Form, Normalization, NormalizationError, Normalizer, Step};
 pub use parallel::Parallel;
