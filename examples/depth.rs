@@ -166,7 +166,8 @@ fn batch(seed: u64) -> PairBatch {
 fn learn(residual: Residual, options: &Options, name: &str) -> Result<Vec<Seen>, Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(options.seed);
-    let config = GnmtConfig { layers: options.layers, d_hidden: 48, residual, ..GnmtConfig::default() };
+    let config =
+        GnmtConfig { layers: options.layers, d_hidden: 48, residual, ..GnmtConfig::default() };
     let mut model = config.init([(SPECIAL + SYMBOLS) as usize; 2], &device);
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     let mut seen = Vec::new();

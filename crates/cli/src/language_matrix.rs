@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, time::Instant};
 
 use anyhow::{Context, ensure};
 use recurrent_seq2seq::Translator;
-use recurrent_text::{Column, Group, Tsv, group_references};
+use recurrent_text::{Column, Group, Language, Languages, Tsv, group_references};
 use recurrent_training::Scores;
 use serde_json::{Value, json};
 
@@ -35,6 +35,9 @@ pub struct Direction {
     pub sources: usize,
     /// What was measured.
     pub scores: Scores,
+    /// The shares in percent of outputs, and of their references, that are told to be in the language that
+    /// was asked for; none where it is not among those that can be told.
+    pub right_language: Option<[f64; 2]>,
     /// Seconds that the search took.
     pub seconds: f64,
 }
@@ -87,6 +90,9 @@ pub fn measure<M: Translator>(
             );
         }
     }
+    let codes: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
+    // All or none: what cannot be told would be taken for another.
+    let told = Languages::among(&codes).ok();
     let is = |wanted: Option<&str>, code: &str| wanted.is_none_or(|wanted| wanted == code);
     let mut directions = Vec::new();
     for &from in columns.iter().filter(|from| is(asked.from, from)) {
@@ -108,6 +114,17 @@ pub fn measure<M: Translator>(
                 let outputs = write(texts, models, &groups, (through, to), search)?;
                 let seconds = began.elapsed().as_secs_f64();
                 let scores = texts.score(groups.iter().zip(&outputs), metrics, Scores::new())?;
+                let right_language = match (&told, to.parse::<Language>()) {
+                    (Some(told), Ok(language)) => {
+                        let best: Vec<&str> =
+                            outputs.iter().map(|written| written[0].text.as_str()).collect();
+                        let right: Vec<&str> =
+                            groups.iter().map(|group| group.targets[0].as_str()).collect();
+                        let share = |texts: &[&str]| 100.0 * told.share(language, texts);
+                        Some([share(&best), share(&right)])
+                    }
+                    _ => None,
+                };
                 let seen = data.pairs.iter().any(|pair| &pair.from == from && &pair.to == to);
                 directions.push(Direction {
                     from: from.clone(),
@@ -116,6 +133,7 @@ pub fn measure<M: Translator>(
                     seen,
                     sources: groups.len(),
                     scores,
+                    right_language,
                     seconds,
                 });
             }
@@ -157,6 +175,9 @@ impl Direction {
             "seen": self.seen,
             "sources": self.sources,
             "scores": self.scores.to_json(),
+            "right_language": self.right_language.map(|[outputs, references]| {
+                json!({ "outputs": outputs, "references": references })
+            }),
             "seconds": self.seconds,
         })
     }
@@ -170,9 +191,9 @@ impl Direction {
 pub fn show(directions: &[Direction], out: &mut dyn Write) -> std::io::Result<()> {
     let Some(first) = directions.first() else { return Ok(()) };
     let names: Vec<String> = first.scores.iter().map(|(name, _)| name.to_owned()).collect();
-    let columns = [vec![Align::Left; 2], vec![Align::Right; names.len() + 2]].concat();
+    let columns = [vec![Align::Left; 2], vec![Align::Right; names.len() + 4]].concat();
     let header = ["direction", "learned"].into_iter().chain(names.iter().map(String::as_str));
-    let header = header.chain(["sources", "seconds"]);
+    let header = header.chain(["right language", "of references", "sources", "seconds"]);
     let mut table = Table::new(columns).with_header(header).with_styles(Stream::Stdout.styles());
     for direction in directions {
         let learned = match (direction.seen, &direction.through) {
@@ -183,8 +204,12 @@ pub fn show(directions: &[Direction], out: &mut dyn Write) -> std::io::Result<()
         let value = |name: &String| direction.scores.get(name).unwrap_or(f64::NAN);
         let scores = names.iter().map(|name| score(name, value(name)));
         let before = [direction.name(), learned.to_owned()].into_iter().chain(scores);
+        let share = |n: usize| match direction.right_language {
+            Some(shares) => format!("{:.1} %", shares[n]),
+            None => "not told".to_owned(),
+        };
         let after = [direction.sources.to_string(), format!("{:.1}", direction.seconds)];
-        table.row(before.chain(after));
+        table.row(before.chain([share(0), share(1)]).chain(after));
     }
     write!(out, "{table}")
 }
@@ -206,15 +231,19 @@ pub fn draw(directions: &[Direction], folder: &Path) -> anyhow::Result<()> {
         all
     };
     let (rows, columns) = (each(|direction| &direction.from), each(|direction| &direction.to));
-    for (name, _) in first.scores.iter() {
+    let names = first.scores.iter().map(|(name, _)| name);
+    for name in names.chain(first.right_language.map(|_| "right_language")) {
         let cell = |from: &String, to: &String| {
             let mut direct = directions.iter().filter(|direction| direction.through.is_none());
             let found = direct.find(|direction| (&direction.from, &direction.to) == (from, to))?;
-            found.scores.get(name)
+            match name {
+                "right_language" => found.right_language.map(|[outputs, _]| outputs),
+                name => found.scores.get(name),
+            }
         };
         let row = |from: &String| columns.iter().map(|to| cell(from, to)).collect();
         let map = HeatMap {
-            title: name.to_owned(),
+            title: name.replace('_', " "),
             row_axis: "from".to_owned(),
             cells: rows.iter().map(row).collect(),
             rows: rows.clone(),

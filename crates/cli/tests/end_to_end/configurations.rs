@@ -72,7 +72,8 @@ fn alternatives<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
 
 /// A table that is commented out, from its name to the line that is not one of it, as TOML.
 fn table(text: &str, name: &str) -> String {
-    let lines = text.lines().skip_while(|line| !line.trim_start_matches(['#', ' ']).starts_with(name));
+    let lines =
+        text.lines().skip_while(|line| !line.trim_start_matches(['#', ' ']).starts_with(name));
     let lines = lines.take_while(|line| line.trim_start_matches(['#', ' ']) != "");
     let content = lines.map(|line| line.trim_start_matches(['#', ' ']));
     // A remark stands behind several blanks, and may go on below.
@@ -89,9 +90,11 @@ fn the_tables_of_the_reference_can_be_had() {
         let (start, end) = (text.find(from).unwrap(), text.find(to).unwrap());
         format!("{}{}", &text[..start], &text[end..])
     };
-    let gnmt = table(&reference(), "[model.gnmt]").replace("cell = \"lstm\"", "cell = \"gnmt_lstm\"");
+    let gnmt =
+        table(&reference(), "[model.gnmt]").replace("cell = \"lstm\"", "cell = \"gnmt_lstm\"");
     assert_eq!(gnmt.lines().count(), 15, "{gnmt}");
-    let text = without("[model.seq2seq]\n", "[training]\n").replace("[training]\n", "\n[training]\n")
+    let text = without("[model.seq2seq]\n", "[training]\n")
+        .replace("[training]\n", "\n[training]\n")
         + "\n"
         + &gnmt.replace("tie = \"embeddings\"", "tie = \"none\"");
     valid(&text);

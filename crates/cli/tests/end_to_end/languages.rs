@@ -75,6 +75,8 @@ fn every_direction_is_measured_seen_or_not() {
         .iter()
         .map(|direction| {
             assert!(direction["scores"]["bleu"].is_number() && direction["sources"] == 12);
+            // Nobody can tell capitals from small letters by the name of a language.
+            assert!(direction["right_language"].is_null());
             let code = |key: &str| direction[key].as_str().unwrap().to_owned();
             (format!("{} {}", code("from"), code("to")), direction["seen"] == true)
         })
@@ -288,7 +290,8 @@ fn a_model_is_quantised() {
     run(&["quantize", "model"], "").refused_for(&["model-int8 already holds"]);
     run(&["quantize", "model-int8", "--out", "other"], "").refused_for(&["`gnmt_int8`", "`gnmt`"]);
 
-    let written = run(&["translate", "model-int8", "--to", "small", "--beam", "2"], "fed\nab\n").done();
+    let written =
+        run(&["translate", "model-int8", "--to", "small", "--beam", "2"], "fed\nab\n").done();
     assert_eq!(written.lines().count(), 2);
     let matrix = json(&["evaluate", "model-int8", "--data", "test.tsv", "--from", "back"]);
     assert_eq!(matrix["directions"].as_array().unwrap().len(), 2);
@@ -313,4 +316,34 @@ fn a_quantised_model_of_another_wiring_is_refused() {
     std::fs::write(folder.join("config.json"), rewired).unwrap();
     let named = ["rewired", "`decoder.first.w_x` is [64, 16], but [64, 32] in the model"];
     run(&["translate", "rewired", "--to", "small"], "ab\n").refused_for(&named);
+}
+
+/// Where the codes are those of languages that can be told, it is said which share of outputs is in the
+/// right one, and which share of the references.
+#[test]
+fn languages_are_told_by_their_codes() {
+    let workshop = workshop();
+    let coded = |text: String| {
+        [("small", "en"), ("capital", "es"), ("back", "pt")]
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(from, to))
+    };
+    workshop.write("train.tsv", coded(table(60, 1)));
+    let sentences = "Where is the house of my mother?\t¿Dónde está la casa de mi madre?\tOnde está a casa da minha mãe?\n";
+    workshop.write("test.tsv", format!("en\tes\tpt\n{sentences}"));
+    workshop.write("run.toml", coded(CONFIG.to_owned()));
+    workshop.train(&["--set", "training.epochs=1"]).done();
+    let evaluate = ["evaluate", "model", "--data", "test.tsv"];
+    let out = workshop.run(&[&evaluate[..], &["--json", "--pictures", "maps"]].concat(), "").done();
+    let matrix: Value = serde_json::from_str(&out).unwrap();
+    for direction in matrix["directions"].as_array().unwrap() {
+        let shares = &direction["right_language"];
+        assert_eq!(shares["references"], 100.0);
+        assert!((0.0..=100.0).contains(&shares["outputs"].as_f64().unwrap()));
+    }
+    let picture =
+        std::fs::read_to_string(workshop.path("maps/languages-right_language.svg")).unwrap();
+    assert!(picture.contains("right language"));
+    let shown = workshop.run(&evaluate, "").done();
+    assert!(shown.contains("right language") && shown.contains("100.0 %"), "{shown}");
 }
