@@ -63,7 +63,7 @@ struct Options {
 impl Options {
     fn parse() -> Result<Self, Box<dyn Error>> {
         let out = PathBuf::from("target/depth");
-        let mut options = Self { layers: 8, updates: 1000, seed: 1, out, json: false };
+        let mut options = Self { layers: 8, updates: 2000, seed: 1, out, json: false };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));

@@ -78,7 +78,7 @@ fn table(text: &str, name: &str) -> String {
     let content = lines.map(|line| line.trim_start_matches(['#', ' ']));
     // A remark stands behind several blanks, and may go on below.
     let content = content.filter(|line| line.starts_with('[') || line.contains(" = "));
-    let content = content.map(|line| line.split("     ").next().unwrap_or(line));
+    let content = content.map(|line| line.split("    ").next().unwrap_or(line));
     content.collect::<Vec<_>>().join("\n")
 }
 
