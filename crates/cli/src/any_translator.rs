@@ -169,7 +169,6 @@ pub enum AnyGenerator<'m> {
 
 /// The state of an [`AnyGenerator`].
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a state is a few handles")]
 pub enum AnyGeneratorState {
     /// Of an encoder and a decoder.
     Seq2seq(<Seq2SeqGenerator<'static, AnyCell> as Generator>::State),

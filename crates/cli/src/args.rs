@@ -176,9 +176,9 @@ pub struct Translate {
     /// Write this language first and translate that, for a model of several
     #[arg(long, value_name = "LANGUAGE", requires = "to")]
     pub pivot: Option<String>,
-    /// Put the source word that was looked at most in the place of every unknown token
-    #[arg(long)]
-    pub replace_unknown: bool,
+    /// What stands in the place of an unknown token
+    #[arg(long, value_enum, default_value_t)]
+    pub unknown: UnknownTokens,
     /// Draw outputs by their probabilities, instead of searching for the likeliest
     #[arg(long, conflicts_with = "beam")]
     pub sample: bool,
@@ -197,6 +197,16 @@ pub struct Translate {
     /// How tokens are drawn
     #[command(flatten)]
     pub drawing: Drawing,
+}
+
+/// What becomes of unknown tokens in outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum UnknownTokens {
+    /// Nothing.
+    #[default]
+    Drop,
+    /// The source word that was looked at most.
+    Copy,
 }
 
 /// How tokens are drawn.

@@ -16,7 +16,7 @@ use super::evaluate::{load_ensemble, trained_with};
 use crate::{
     alignment::pharaoh,
     any_translator::AnyTranslator,
-    args,
+    args::{self, UnknownTokens},
     atomic::{make_folder, write_atomically},
     decode::Search,
     folder::ModelFolder,
@@ -69,9 +69,10 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
             bail!("{flag}: {model} has no attention to show");
         }
     }
-    if let (true, Some(n)) = (arguments.replace_unknown, models.iter().position(|m| !m.looks())) {
+    let blind = models.iter().position(|model| !model.looks());
+    if let (UnknownTokens::Copy, Some(n)) = (arguments.unknown, blind) {
         let model = arguments.models[n].display();
-        bail!("--replace-unknown: {model} has no attention that says by which word");
+        bail!("--unknown copy: {model} has no attention that says by which word");
     }
     let search = search(arguments)?;
     let languages = languages(arguments, &texts)?;
@@ -340,7 +341,7 @@ impl Translator<'_> {
             None => sources,
         };
         let mut found = texts.write(models, &numbered(&asked, number), search.clone())?;
-        if self.arguments.replace_unknown {
+        if self.arguments.unknown == UnknownTokens::Copy {
             for (source, outputs) in asked.iter().zip(&mut found) {
                 outputs.iter_mut().for_each(|written| replace_unknown(texts, source, written));
             }

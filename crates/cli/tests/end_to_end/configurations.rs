@@ -74,7 +74,7 @@ fn alternatives<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
 fn table(text: &str, name: &str) -> String {
     let lines =
         text.lines().skip_while(|line| !line.trim_start_matches(['#', ' ']).starts_with(name));
-    let lines = lines.take_while(|line| line.trim_start_matches(['#', ' ']) != "");
+    let lines = lines.take_while(|line| !line.trim_start_matches(['#', ' ']).is_empty());
     let content = lines.map(|line| line.trim_start_matches(['#', ' ']));
     // A remark stands behind several blanks, and may go on below.
     let content = content.filter(|line| line.starts_with('[') || line.contains(" = "));

@@ -347,3 +347,18 @@ fn languages_are_told_by_their_codes() {
     let shown = workshop.run(&evaluate, "").done();
     assert!(shown.contains("right language") && shown.contains("100.0 %"), "{shown}");
 }
+
+/// An unknown letter of the source, where the model writes an unknown token, comes through.
+#[test]
+fn unknown_tokens_can_be_copied() {
+    let translate = |more: &[&str]| {
+        run(&[&["translate", "model", "--to", "small", "--beam", "1"], more].concat(), "fed\n")
+            .done()
+    };
+    // No token of this output is unknown.
+    assert_eq!(translate(&["--unknown", "copy"]), translate(&[]));
+    let blind = ["translate", "blind", "--unknown", "copy"];
+    crate::workshop::MODELS
+        .run(&blind, "ab\n")
+        .refused_for(&["--unknown copy: blind has no attention"]);
+}

@@ -40,7 +40,8 @@ fn every_wiring_is_that_of_the_floats() {
                 assert!((a - b).abs() < 0.02, "{name}, row {row}: {a} for {b}");
             }
             let (source, target) = (&sources()[row], &targets()[row]);
-            let alone = forced(&quantized.generator(&[source]), &[target.clone()]).unwrap();
+            let alone =
+                forced(&quantized.generator(&[source]), std::slice::from_ref(target)).unwrap();
             assert_eq!(alone[0].token_log_probs, a.token_log_probs, "{name}");
         }
 
