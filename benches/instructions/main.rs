@@ -10,7 +10,7 @@ use std::{
 use burn::prelude::Device;
 use recurrent_benches::{
     case::{Case, Work, all},
-    decode::DecodeCase,
+    decode::{DecodeCase, Weights},
     layer::{CellName, Fill, LayerCase, Mode},
     model::Model,
 };
@@ -37,7 +37,10 @@ fn work(name: &str) -> Option<Work> {
     match name {
         "lstm" => Some(training(CellName::Lstm).ours(&device)),
         "gru" => Some(training(CellName::Gru).ours(&device)),
-        "greedy" => Some(DecodeCase { model: Model::GNMT.small(), width: 1 }.ours(&device)),
+        "greedy" => {
+            let (model, weights) = (Model::GNMT.small(), Weights::Float);
+            Some(DecodeCase { model, weights, width: 1 }.ours(&device))
+        }
         _ => all().iter().find(|case| case.name() == name).map(|case| case.ours(&device)),
     }
 }

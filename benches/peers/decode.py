@@ -2,13 +2,13 @@
 
 import torch
 
-from model import BOS, EOS, Seq2Seq, ended
+from model import BOS, EOS, ended, read
 
 FORBIDDEN = [0, BOS, EOS]
 
 
 def prepare(case, tensors):
-    return Decode(case, Seq2Seq(tensors).eval())
+    return Decode(case, read(case, tensors).eval())
 
 
 class Decode:
@@ -21,42 +21,43 @@ class Decode:
         with torch.inference_mode():
             return self.greedy() if self.width == 1 else self.beam()
 
-    def log_probs(self, last, state, memory):
-        logits, state = self.model.decode(last[:, None], state, memory)
-        return torch.log_softmax(logits[:, 0], 1), state
+    def log_probs(self, last, states, memory):
+        logits, states = self.model.decode(last[:, None], states, memory)
+        return torch.log_softmax(logits[:, 0], 1), states
 
     def greedy(self):
-        memory, state = self.model.encode(self.sources)
-        last = torch.full([len(memory)], BOS)
-        total, tokens = torch.zeros(len(memory)), []
+        memory, states = self.model.encode(self.sources)
+        batch = len(self.sources)
+        last = torch.full([batch], BOS)
+        total, tokens = torch.zeros(batch), []
         for _ in range(self.steps):
-            log_probs, state = self.log_probs(last, state, memory)
+            log_probs, states = self.log_probs(last, states, memory)
             log_probs[:, FORBIDDEN] = -torch.inf
             best, last = log_probs.max(1)
             total += best
             tokens.append(last)
-        log_probs, _ = self.log_probs(last, state, memory)
+        log_probs, _ = self.log_probs(last, states, memory)
         return torch.stack(tokens, 1), total + log_probs[:, EOS]
 
     def beam(self):
-        memory, state = self.model.encode(self.sources)
-        batch, width = len(memory), self.width
+        memory, states = self.model.encode(self.sources)
+        batch, width = len(self.sources), self.width
         last, total = torch.full([batch], BOS), torch.zeros(batch, 1)
         tokens = torch.empty(batch, 1, 0, dtype=torch.long)
         for step in range(self.steps):
-            log_probs, state = self.log_probs(last, state, memory)
+            log_probs, states = self.log_probs(last, states, memory)
             log_probs[:, FORBIDDEN] = -torch.inf
             live, vocabulary = total.shape[1], log_probs.shape[1]
             scores = total[:, :, None] + log_probs.view(batch, live, vocabulary)
             total, place = scores.flatten(1).topk(width)
             parent, last = place // vocabulary, place % vocabulary
             rows = (torch.arange(batch)[:, None] * live + parent).flatten()
-            state = tuple(part.index_select(1, rows) for part in state)
+            states = [tuple(part.index_select(1, rows) for part in layer) for layer in states]
             tokens = torch.cat([tokens.flatten(0, 1)[rows].view(batch, width, -1), last[:, :, None]], 2)
             last = last.flatten()
             if step == 0:
-                memory = memory.repeat_interleave(width, 0)
-        log_probs, _ = self.log_probs(last, state, memory)
+                memory = [part.repeat_interleave(width, 0) for part in memory]
+        log_probs, _ = self.log_probs(last, states, memory)
         score, best = (total + log_probs[:, EOS].view(batch, width)).max(1)
         return tokens[torch.arange(batch), best], score
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from attention import additive, attend, multiplicative
+from attention import Multiplicative, NormedAdditive, attend, named, remember
 from layer import fill
 
 BOS, EOS = 2, 3
@@ -22,14 +22,10 @@ def lstm(tensors, prefix, both=False):
     return module
 
 
-def stack(tensors, prefix):
-    """Layers above each other."""
-    count = sum(name.startswith(prefix) and name.endswith("w_x") for name in tensors)
-    d_input, four = tensors[f"{prefix}0.Lstm.w_x"].shape
-    module = nn.LSTM(d_input, four // 4, num_layers=count, batch_first=True)
-    for layer in range(count):
-        fill(module, layer, tensors, f"{prefix}{layer}.Lstm.")
-    return module
+def lstms(tensors, prefix):
+    """Layers of their own, as many as there are."""
+    count = sum(name.startswith(prefix) and name.endswith(".w_x") for name in tensors)
+    return nn.ModuleList(lstm(tensors, f"{prefix}{n}.Lstm.") for n in range(count))
 
 
 def linear(w, b=None):
@@ -50,42 +46,65 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.source = embedding(tensors["source_embedding.e"])
         self.target = embedding(tensors["target_embedding.e"])
-        # Up to here they are `encoder.layers.0.Both.` and `encoder.layers.1.Forward.`.
-        kinds = {name[: name.index(".", 17) + 1] for name in tensors if name.startswith("encoder.")}
-        readers = [
-            lstm(tensors, kind, both=True) if "Both" in kind else lstm(tensors, f"{kind}Lstm.")
-            for kind in sorted(kinds)
-        ]
-        self.readers = nn.ModuleList(readers)
+        self.reader = lstm(tensors, "encoder.layers.0.Both.", both=True)
         bridge = [f"bridge.layers.0.{{}}.{part}" for part in (0, 1)]
         self.bridge = nn.ModuleList(
-            linear(tensors[name.format("w")], tensors[name.format("b")])
-            for name in bridge
-            if name.format("w") in tensors
+            linear(tensors[name.format("w")], tensors[name.format("b")]) for name in bridge
         )
-        self.decoder = stack(tensors, "decoder.Luong.rnn.layers.")
-        prefix = "decoder.Luong.attention."
-        asked = {name.rsplit(".", 1)[-1]: w for name, w in tensors.items() if name.startswith(prefix)}
-        self.attention = nn.ParameterDict(asked)
-        self.score = additive if "v" in asked else multiplicative
+        self.decoder = lstm(tensors, "decoder.Luong.rnn.layers.0.Lstm.")
+        self.attention = Multiplicative(named(tensors, "decoder.Luong.attention."))
         self.mix = linear(tensors["decoder.Luong.w_c"])
         self.output = linear(tensors["output.w_o"], tensors["output.b_o"])
 
     def encode(self, sources):
-        """The memory, and the state of the decoder in front of its first step."""
-        y = self.source(sources)
-        for reader in self.readers:
-            y, state = reader(y)
-        if len(self.bridge) == 0:
-            return y, None
+        """The memory, and the states of the decoder's layers in front of its first step."""
+        y, state = self.reader(self.source(sources))
         sides = [part.transpose(0, 1).flatten(1) for part in state]
-        return y, tuple(torch.tanh(w(side))[None] for w, side in zip(self.bridge, sides))
+        start = tuple(torch.tanh(w(side))[None] for w, side in zip(self.bridge, sides))
+        return remember(self.attention, y), [start]
 
-    def decode(self, tokens, state, memory):
-        """Logits for some steps, and the state behind them."""
-        s, state = self.decoder(self.target(tokens), state)
-        context = attend(self.score, self.attention, memory, s)
-        return self.output(torch.tanh(self.mix(torch.cat([context, s], 2)))), state
+    def decode(self, tokens, states, memory):
+        """Logits for some steps, and the states behind them."""
+        s, end = self.decoder(self.target(tokens), states[0])
+        context = attend(self.attention, s, memory)
+        return self.output(torch.tanh(self.mix(torch.cat([context, s], 2)))), [end]
+
+
+class Gnmt(nn.Module):
+    def __init__(self, tensors):
+        super().__init__()
+        self.source = embedding(tensors["source_embedding.e"])
+        self.target = embedding(tensors["target_embedding.e"])
+        self.both = lstm(tensors, "encoder.both.", both=True)
+        self.readers = lstms(tensors, "encoder.upper.")
+        self.first = lstm(tensors, "decoder.first.Lstm.")
+        self.attention = NormedAdditive(named(tensors, "decoder.attention."))
+        self.writers = lstms(tensors, "decoder.upper.")
+        self.output = linear(tensors["output.w_o"], tensors["output.b_o"])
+
+    def encode(self, sources):
+        x, _ = self.both(self.source(sources))
+        for n, layer in enumerate(self.readers):
+            m, _ = layer(x)
+            # There is a way around the third layer and those above it.
+            x = m if n == 0 else m + x
+        return remember(self.attention, x), [None] * (1 + len(self.writers))
+
+    def decode(self, tokens, states, memory):
+        y, end = self.first(self.target(tokens), states[0])
+        context, ends = attend(self.attention, y, memory), [end]
+        for n, (layer, start) in enumerate(zip(self.writers, states[1:])):
+            m, end = layer(torch.cat([y, context], 2), start)
+            y = m if n == 0 else m + y
+            ends.append(end)
+        return self.output(y), ends
+
+
+MODELS = {"g2p": Seq2Seq, "gnmt": Gnmt}
+
+
+def read(case, tensors):
+    return MODELS[case["model"]["wiring"]](tensors)
 
 
 def ended(rows):
@@ -93,7 +112,7 @@ def ended(rows):
 
 
 def prepare(case, tensors):
-    return Step(case, Seq2Seq(tensors))
+    return Step(case, read(case, tensors))
 
 
 class Step:
@@ -108,8 +127,8 @@ class Step:
 
     def run(self):
         self.optimizer.zero_grad(set_to_none=True)
-        memory, state = self.model.encode(self.sources)
-        logits, _ = self.model.decode(self.begun, state, memory)
+        memory, states = self.model.encode(self.sources)
+        logits, _ = self.model.decode(self.begun, states, memory)
         loss = cross_entropy(logits.flatten(0, 1), self.targets.flatten())
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)

@@ -1,24 +1,26 @@
-//! The two models that are measured whole.
+//! The models that are measured whole.
 //!
 //! ```text
-//! g2p    LSTM both ways 128, dense bridge, LSTM 192, Luong's `general`, readout 128
-//! gnmt   4 LSTM layers of 256, the lowest both ways; 4 above each other with additive attention
+//! g2p          LSTM both ways 128, dense bridge, LSTM 192, Luong's `general`, readout 128
+//! gnmt/4x256   4 + 4 LSTM layers of 256, as in Wu et al. (2016)
+//! gnmt/8x128   8 + 8 of 128
 //! ```
 
-use burn::{
-    nn::{Dropout, DropoutConfig, Initializer},
-    prelude::*,
-};
+use burn::prelude::*;
+use recurrent::any_translator::{AnyTranslator, TranslatorConfig};
 use recurrent_attention::AttentionConfig;
-use recurrent_cells::{AnyCell, Bidirectional, LstmConfig, Stack};
+use recurrent_cells::AnyCell;
+use recurrent_gnmt::{Gnmt, GnmtConfig, QuantizedGnmt};
 use recurrent_seq2seq::{
-    Bridge, BridgeKind, CrossEntropy, Decoder, DecoderConfig, DecoderKind, EmbeddingConfig,
-    Encoder, EncoderConfig, Feeding, LuongDecoder, Output, PairBatch, Reader, Reading, Seq2Seq,
-    Seq2SeqConfig, Teacher,
+    BridgeKind, DecoderConfig, DecoderKind, EncoderConfig, Feeding, PairBatch, Reading, Seq2Seq,
+    Seq2SeqConfig, Tie,
 };
 use serde::Serialize;
 
-use crate::module::redrawn;
+use crate::{
+    case::Numbers,
+    module::{numbers_of, redrawn},
+};
 
 /// Which model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +28,7 @@ use crate::module::redrawn;
 pub enum Wiring {
     /// As in `configs/quickstart.toml`.
     G2p,
-    /// Of the shape of Wu et al. (2016).
+    /// Google's system as [`GnmtConfig`] wires it by default, its three matrices of tokens apart.
     Gnmt,
 }
 
@@ -35,6 +37,8 @@ pub enum Wiring {
 pub struct Model {
     /// Which model.
     pub wiring: Wiring,
+    /// Layers that read; as many write.
+    pub layers: usize,
     /// Features of its layers, `H`; of `g2p` those that read, in one direction.
     pub width: usize,
     /// Tokens of source and target, special ones included.
@@ -45,45 +49,87 @@ pub struct Model {
     pub steps: [usize; 2],
 }
 
+/// A model with its weights.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a program has a few models")]
+pub enum Drawn {
+    /// An encoder and a decoder.
+    Seq2seq(Seq2Seq<AnyCell>),
+    /// Google's system.
+    Gnmt(Gnmt),
+}
+
 /// Ids below this are special.
 const SPECIAL: usize = 4;
 
 impl Model {
     /// The quickstart's, with the words of an average batch.
-    pub const G2P: Self =
-        Self { wiring: Wiring::G2p, width: 128, vocabulary: [32, 43], batch: 64, steps: [9, 7] };
+    pub const G2P: Self = Self {
+        wiring: Wiring::G2p,
+        layers: 1,
+        width: 128,
+        vocabulary: [32, 43],
+        batch: 64,
+        steps: [9, 7],
+    };
 
-    /// GNMT's shape.
+    /// Half as deep as the paper's and a quarter as wide.
     pub const GNMT: Self = Self {
         wiring: Wiring::Gnmt,
+        layers: 4,
         width: 256,
         vocabulary: [8000; 2],
         batch: 32,
         steps: [25, 25],
     };
 
+    /// As deep as the paper's and an eighth as wide.
+    pub const DEEP_GNMT: Self =
+        Self { layers: 8, width: 128, vocabulary: [4000; 2], steps: [20, 20], ..Self::GNMT };
+
     /// The same small enough to look at.
     #[must_use]
     pub fn small(self) -> Self {
-        Self { width: 8, vocabulary: [20, 22], batch: 3, steps: [5, 4], ..self }
+        Self { width: 8, vocabulary: [20, 22], batch: 3, steps: [7, 10], ..self }
+    }
+
+    /// The same with one pair alone.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { batch: 1, ..self }
     }
 
     /// As it is named in the names of cases.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> String {
         match self.wiring {
-            Wiring::G2p => "g2p",
-            Wiring::Gnmt => "gnmt",
+            Wiring::G2p => "g2p".to_owned(),
+            Wiring::Gnmt => format!("gnmt/{}x{}", self.layers, self.width),
         }
     }
 
     /// The model, with the same weights on every device.
-    pub fn draw(&self, device: &Device) -> Seq2Seq<AnyCell> {
-        let model = match self.wiring {
-            Wiring::G2p => self.g2p().init(self.vocabulary, device),
-            Wiring::Gnmt => self.gnmt(device),
-        };
+    pub fn draw(&self, device: &Device) -> Drawn {
+        match self.wiring {
+            Wiring::G2p => Drawn::Seq2seq(self.drawn(&self.g2p(), device)),
+            Wiring::Gnmt => Drawn::Gnmt(self.drawn(&self.gnmt(), device)),
+        }
+    }
+
+    /// The same weights rounded to 8 bits, on the CPU.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a GNMT.
+    pub fn quantized(&self) -> QuantizedGnmt {
+        assert_eq!(self.wiring, Wiring::Gnmt, "there are 8 bits for GNMT alone");
+        let config = self.gnmt();
+        let model = self.drawn(&config, &Device::flex());
+        QuantizedGnmt::new(&config, &model).expect("what was drawn is finite")
+    }
+
+    fn drawn<C: TranslatorConfig>(&self, config: &C, device: &Device) -> C::Model {
         // Wide enough that tokens are not all about as likely, and search finds the same everywhere.
-        redrawn(model, 3.0)
+        redrawn(config.draw(self.vocabulary, device), 3.0)
     }
 
     fn g2p(&self) -> Seq2SeqConfig {
@@ -94,35 +140,23 @@ impl Model {
         };
         Seq2SeqConfig {
             d_embedding: self.width / 2,
-            encoder: EncoderConfig { layers: 1, d_hidden: self.width, reading: Reading::Both },
+            encoder: EncoderConfig {
+                layers: self.layers,
+                d_hidden: self.width,
+                reading: Reading::Both,
+            },
             bridge: BridgeKind::Dense,
-            decoder: DecoderConfig { layers: 1, d_hidden: self.width * 3 / 2, kind },
+            decoder: DecoderConfig { layers: self.layers, d_hidden: self.width * 3 / 2, kind },
             ..Seq2SeqConfig::default()
         }
     }
 
-    fn gnmt(&self, device: &Device) -> Seq2Seq<AnyCell> {
-        let h = self.width;
-        let lstm = |d_input| {
-            let config = LstmConfig::new(d_input, h).with_recurrent_init(Initializer::Zeros);
-            AnyCell::Lstm(config.init(device))
-        };
-        let mut readers = vec![Reader::Both(Bidirectional::new(lstm(h), lstm(h)))];
-        readers.extend([2 * h, h, h].map(|d_input| Reader::Forward(lstm(d_input))));
-        let layers = Stack::new([h; 4].map(lstm).into());
-        let attention = AttentionConfig::Additive { d_attention: h }.init(h, h, device);
-        let decoder = LuongDecoder::new(layers, attention, Feeding::None, [h, h], device);
-        let [v_source, v_target] = self.vocabulary;
-        Seq2Seq {
-            source_embedding: Some(EmbeddingConfig::new(v_source, h).init(device)),
-            target_embedding: EmbeddingConfig::new(v_target, h).init(device),
-            encoder: Encoder::new(readers, 0.0),
-            bridge: Bridge { layers: Vec::new(), kind: BridgeKind::Zero },
-            decoder: Decoder::Luong(decoder),
-            output: Output::new(h, v_target, device),
-            dropout: none(),
-            loss: CrossEntropy::default(),
-            teacher: Teacher::default(),
+    fn gnmt(&self) -> GnmtConfig {
+        GnmtConfig {
+            layers: self.layers,
+            d_hidden: self.width,
+            tie: Tie::None,
+            ..GnmtConfig::default()
         }
     }
 
@@ -143,6 +177,21 @@ impl Model {
     }
 }
 
-fn none() -> Dropout {
-    DropoutConfig::new(0.0).init()
+impl Drawn {
+    /// The weights under their paths.
+    pub fn numbers(&self) -> Numbers {
+        match self {
+            Self::Seq2seq(model) => numbers_of(model),
+            Self::Gnmt(model) => numbers_of(model),
+        }
+    }
+}
+
+impl From<Drawn> for AnyTranslator {
+    fn from(drawn: Drawn) -> Self {
+        match drawn {
+            Drawn::Seq2seq(model) => Self::Seq2seq(model),
+            Drawn::Gnmt(model) => Self::Gnmt(model),
+        }
+    }
 }

@@ -97,7 +97,7 @@ mod tests {
         let rows: Vec<Row> = step::all().map(|case| Row::new(&case, &turns)).collect();
         let svg = picture(&rows).unwrap();
         assert_eq!(svg.matches("<circle").count(), 2 * rows.len() + 2);
-        for text in ["ours on flex", "PyTorch", Model::GNMT.name()] {
+        for text in ["ours on flex", "PyTorch", &Model::GNMT.name()] {
             assert!(svg.contains(text), "no {text}");
         }
     }

@@ -269,7 +269,11 @@ mod tests {
 
     #[test]
     fn cases_are_listed_by_family() {
-        assert_eq!(said(&["step", "--list"]).unwrap(), "step/g2p\nstep/gnmt\n");
+        let steps = "step/g2p\nstep/gnmt/4x256\nstep/gnmt/8x128\n";
+        assert_eq!(said(&["step", "--list"]).unwrap(), steps);
+        let alone = ["greedy", "beam5", "int8/greedy", "int8/beam5"];
+        let alone = alone.map(|how| format!("decode/gnmt/4x256/one/{how}\n")).concat();
+        assert_eq!(said(&["decode/gnmt/4x256/one", "--list"]).unwrap(), alone);
         assert!(said(&["--list"]).unwrap().contains("layer/lstm/32x50x256/training-ragged\n"));
     }
 

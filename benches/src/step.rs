@@ -9,14 +9,13 @@ use std::{
 use burn::prelude::*;
 use recurrent_seq2seq::PairBatch;
 use recurrent_training::{
-    Batches, Event, Interrupter, Progress, Scores, StepReport, TrainConfig, Training,
+    Batches, Event, Interrupter, Learn, Progress, Scores, StepReport, TrainConfig, Training,
 };
 use serde_json::{Value, json};
 
 use crate::{
     case::{Case, Numbers, Work},
-    model::Model,
-    module::numbers_of,
+    model::{Drawn, Model},
 };
 
 /// The learning rate.
@@ -30,12 +29,12 @@ const COMPARED: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct StepCase(Model);
 
-/// Both models.
+/// Every model.
 pub fn all() -> impl Iterator<Item = StepCase> {
-    [Model::G2P, Model::GNMT].into_iter().map(StepCase)
+    [Model::G2P, Model::GNMT, Model::DEEP_GNMT].into_iter().map(StepCase)
 }
 
-/// Both models, small.
+/// Every model, small.
 pub fn small() -> impl Iterator<Item = StepCase> {
     all().map(|case| StepCase(case.0.small()))
 }
@@ -54,7 +53,7 @@ impl Case for StepCase {
     }
 
     fn numbers(&self) -> Numbers {
-        numbers_of(&self.0.draw(&Device::flex()))
+        self.0.draw(&Device::flex()).numbers()
     }
 
     fn ours(&self, device: &Device) -> Work {
@@ -82,8 +81,15 @@ impl StepByStep {
     fn start(model: Model, device: Device) -> Self {
         let (go, wait) = sync_channel(0);
         let (report, done) = sync_channel(0);
+        let train = move || {
+            let batch = model.pair_batch();
+            match model.draw(&device) {
+                Drawn::Seq2seq(model) => train(model, batch, wait, report),
+                Drawn::Gnmt(model) => train(model, batch, wait, report),
+            }
+        };
         // On a thread of the pool, as the command trains.
-        thread::spawn(move || rayon::scope(|_| train(model, &device, wait, report)));
+        thread::spawn(move || rayon::scope(|_| train()));
         Self { go, done }
     }
 
@@ -94,9 +100,13 @@ impl StepByStep {
     }
 }
 
-fn train(model: Model, device: &Device, go: Receiver<()>, report: SyncSender<StepReport>) {
+fn train<M: Learn<Batch = PairBatch>>(
+    model: M,
+    batch: PairBatch,
+    go: Receiver<()>,
+    report: SyncSender<StepReport>,
+) {
     let folder = tempfile::tempdir().expect("there is room for a checkpoint");
-    let batches = Same(model.pair_batch());
     let config = TrainConfig {
         epochs: 1,
         learning_rate: RATE,
@@ -105,7 +115,7 @@ fn train(model: Model, device: &Device, go: Receiver<()>, report: SyncSender<Ste
     };
     let validate = |_: &_, _: &_| Ok(Scores::new().with("nll", 0.0));
     let path = folder.path().to_owned();
-    let mut training = Training::new(model.draw(device), batches, validate, config, path);
+    let mut training = Training::new(model, Same(batch), validate, config, path);
     let interrupter = Interrupter::new();
     training.interrupter = interrupter.clone();
     training.progress = Progress::Observer(Box::new(move |event: &Event| {
