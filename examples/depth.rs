@@ -10,7 +10,7 @@
 //! [--json]`. It takes a few minutes on two cores. The same seed gives the same numbers on the CPU.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
-#![expect(clippy::print_stderr, reason = "progress and errors are not part of the result")]
+#![expect(clippy::print_stderr, reason = "progress is not part of the result")]
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -20,12 +20,17 @@ use burn::{
     prelude::*,
     tensor::Gradients,
 };
+use clap::{Parser, builder::RangedU64ValueParser};
 use rand::{RngExt, SeedableRng, rngs::ChaCha12Rng};
-use recurrent_examples::plot::{Chart, Line, Scale, Stroke};
+use recurrent_examples::{
+    plot::{Chart, Line, Scale, Stroke},
+    start,
+};
 use recurrent_gnmt::{Gnmt, GnmtConfig, Residual};
-use recurrent_kernels::heap;
 use recurrent_seq2seq::PairBatch;
 use recurrent_training::{Learn, Moment};
+use serde::Serialize;
+use serde_json::json;
 
 /// Ids below this are special.
 const SPECIAL: u32 = 4;
@@ -36,59 +41,32 @@ const BATCH: usize = 32;
 const EVERY: usize = 25;
 
 fn main() -> ExitCode {
-    heap::settle();
-    match Options::parse().and_then(|options| in_pool(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = Options::parse();
+    start(|| run(&options))
 }
 
-/// On a thread of the pool that shares out the work of a step.
-fn in_pool(options: &Options) -> Result<(), Box<dyn Error>> {
-    let ended = rayon::scope(|_| run(options).map_err(|error| error.to_string()));
-    Ok(ended?)
-}
-
+/// Trains a deep GNMT with ways around its layers and without.
+#[derive(Parser)]
 struct Options {
+    /// Layers on each side, at least 2
+    #[arg(long, default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(2..))]
     layers: usize,
+    /// Updates of each model
+    #[arg(long, default_value_t = 2000)]
     updates: usize,
+    /// Of the weights and of the data
+    #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Where pictures go
+    #[arg(long, default_value = "target/depth")]
     out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
     json: bool,
 }
 
-impl Options {
-    fn parse() -> Result<Self, Box<dyn Error>> {
-        let out = PathBuf::from("target/depth");
-        let mut options = Self { layers: 8, updates: 2000, seed: 1, out, json: false };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--json" => options.json = true,
-                "--layers" => options.layers = number(&argument, &value()?)?,
-                "--updates" => options.updates = number(&argument, &value()?)?,
-                "--seed" => options.seed = number(&argument, &value()?)?,
-                "--out" => options.out = PathBuf::from(value()?),
-                _ => return Err(format!("unknown argument `{argument}`").into()),
-            }
-        }
-        if options.layers < 2 {
-            return Err("--layers must be at least 2".into());
-        }
-        Ok(options)
-    }
-}
-
-fn number<N: std::str::FromStr>(argument: &str, value: &str) -> Result<N, String> {
-    value.parse().map_err(|_| format!("{argument}: `{value}` is no number"))
-}
-
 /// What is seen of a model after some updates.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 struct Seen {
     updates: usize,
     /// Negative log-likelihood of a token that was not learned from, in nats.
@@ -112,12 +90,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
                 last.nll, last.updates, first.gradient, last.gradient
             );
         }
-        let rows = seen.iter().map(|seen| {
-            let Seen { updates, nll, gradient } = seen;
-            format!("{{\"updates\":{updates},\"nll\":{nll},\"gradient\":{gradient}}}")
-        });
-        let rows: Vec<String> = rows.collect();
-        json.push(format!("{{\"model\":\"{name}\",\"seen\":[{}]}}", rows.join(",")));
+        json.push(json!({ "model": name, "seen": seen }));
         let line = |of: fn(&Seen) -> f64| Line {
             name: name.to_owned(),
             colour: n * 4 + 1,
@@ -145,7 +118,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     chart("gradient of encoder layer 1", "norm", Scale::Logarithmic, range, gradients)
         .draw(&options.out.join("depth-gradient.svg"))?;
     if options.json {
-        println!("[{}]", json.join(","));
+        println!("{}", serde_json::Value::from(json));
     }
     Ok(())
 }

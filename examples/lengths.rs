@@ -10,15 +10,19 @@
 //! It takes some minutes on two cores. The same seed gives the same numbers on the CPU.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
-#![expect(clippy::print_stderr, reason = "progress and errors are not part of the result")]
+#![expect(clippy::print_stderr, reason = "progress is not part of the result")]
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use burn::prelude::*;
+use clap::Parser;
 use rand::{RngExt, SeedableRng, rngs::ChaCha12Rng};
 use recurrent_attention::AttentionConfig;
 use recurrent_cells::AnyCell;
-use recurrent_examples::plot::{Chart, Line, Scale, Stroke};
+use recurrent_examples::{
+    plot::{Chart, Line, Scale, Stroke},
+    start,
+};
 use recurrent_seq2seq::{
     BridgeKind, Context, DecoderConfig, DecoderKind, EncoderConfig, PairBatch, Reading, Readout,
     Seq2Seq, Seq2SeqConfig, Translator,
@@ -117,43 +121,25 @@ struct Found {
 }
 
 fn main() -> ExitCode {
-    match Options::parse().and_then(|options| run(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = Options::parse();
+    start(|| run(&options))
 }
 
+/// Reads what is longer than all it has learned from.
+#[derive(Parser)]
 struct Options {
+    /// Updates of each model
+    #[arg(long, default_value_t = 3000)]
     updates: usize,
+    /// Of the weights and of the data
+    #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Where pictures go
+    #[arg(long, default_value = "target/lengths")]
     out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
     json: bool,
-}
-
-impl Options {
-    fn parse() -> Result<Self, Box<dyn Error>> {
-        let out = PathBuf::from("target/lengths");
-        let mut options = Self { updates: 3000, seed: 1, out, json: false };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--json" => options.json = true,
-                "--updates" => options.updates = number(&argument, &value()?)?,
-                "--seed" => options.seed = number(&argument, &value()?)?,
-                "--out" => options.out = PathBuf::from(value()?),
-                _ => return Err(format!("unknown argument `{argument}`").into()),
-            }
-        }
-        Ok(options)
-    }
-}
-
-fn number<N: std::str::FromStr>(argument: &str, value: &str) -> Result<N, String> {
-    value.parse().map_err(|_| format!("{argument}: `{value}` is no number"))
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {

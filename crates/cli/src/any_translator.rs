@@ -3,9 +3,10 @@
 use anyhow::{Context, ensure};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
-use recurrent_gnmt::{Gnmt, GnmtConfig, GnmtGenerator, QuantizedGenerator, QuantizedGnmt};
+use recurrent_gnmt::{Clip, Gnmt, GnmtConfig, GnmtGenerator, QuantizedGenerator, QuantizedGnmt};
 use recurrent_seq2seq::{
-    Decoder, PairBatch, Seq2Seq, Seq2SeqConfig, Seq2SeqGenerator, Translator,
+    CrossEntropy, Decoder, PairBatch, Seq2Seq, Seq2SeqConfig, Seq2SeqGenerator, Teacher,
+    Translator,
     search::{Generator, Predicted},
 };
 use recurrent_training::{Learn, Moment, OutOfRange, Scores, validation_loss};
@@ -84,6 +85,21 @@ impl Architecture {
         }
     }
 
+    /// What decides what weights mean, with the default for all that only says how they are learned:
+    /// models of equal wiring can take each other's weights.
+    pub fn wiring(&self) -> Self {
+        match self.clone() {
+            Self::Seq2seq(config) => Self::Seq2seq(Seq2SeqConfig {
+                dropout: 0.0,
+                loss: CrossEntropy::default(),
+                teacher: Teacher::default(),
+                ..config
+            }),
+            Self::Gnmt(config) => Self::Gnmt(learned_anyhow(config)),
+            Self::QuantizedGnmt(config) => Self::QuantizedGnmt(learned_anyhow(config)),
+        }
+    }
+
     /// A model with the weights of a folder.
     ///
     /// # Errors
@@ -111,6 +127,14 @@ impl Architecture {
             }
         })
     }
+}
+
+/// The configuration with the default for what only says how a model learns. Of a bound that moves, the
+/// last one stays.
+fn learned_anyhow(config: GnmtConfig) -> GnmtConfig {
+    let GnmtConfig { dropout, refinement, initial, loss, .. } = GnmtConfig::default();
+    let clip = config.clip.map(|clip| Clip { from: clip.to, steps: 1, ..clip });
+    GnmtConfig { dropout, clip, refinement, initial, loss, ..config }
 }
 
 /// Any model that turns texts into texts, as a [`Translator`].
@@ -256,3 +280,36 @@ impl Generator for AnyGenerator<'_> {
 
 /// Search gives a generator its own states back.
 const OTHER_KIND: &str = "a generator goes on from states of its own kind";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::first_difference;
+
+    /// How a model learns may differ between models that take each other's weights; what the weights mean
+    /// may not.
+    #[test]
+    fn a_wiring_is_what_weights_mean() {
+        let clip = |from, to, steps| Some(Clip { from, to, steps });
+        let base = GnmtConfig { clip: clip(8.0, 1.0, 100), ..GnmtConfig::paper(1) };
+        let difference = |other: GnmtConfig| {
+            let wirings = [base.clone(), other].map(|config| Architecture::Gnmt(config).wiring());
+            first_difference(&wirings[0], &wirings[1]).unwrap().map(|found| found.key)
+        };
+        let learned = GnmtConfig {
+            dropout: 0.5,
+            clip: clip(4.0, 1.0, 7),
+            refinement: Some(recurrent_gnmt::Refinement::default()),
+            loss: CrossEntropy { label_smoothing: 0.2, ..CrossEntropy::default() },
+            ..base.clone()
+        };
+        assert_eq!(difference(learned), None);
+        let bound = GnmtConfig { clip: clip(8.0, 2.0, 100), ..base.clone() };
+        assert_eq!(difference(bound).unwrap(), "gnmt.clip.from");
+        let query = GnmtConfig { query: recurrent_gnmt::Query::Current, ..base.clone() };
+        assert_eq!(difference(query).unwrap(), "gnmt.query");
+        let seq2seq = |dropout| Seq2SeqConfig { dropout, ..Seq2SeqConfig::default() };
+        let [a, b] = [0.0, 0.3].map(|dropout| Architecture::Seq2seq(seq2seq(dropout)).wiring());
+        assert_eq!(a, b);
+    }
+}

@@ -39,7 +39,7 @@ pub enum Command {
     Inspect(Inspect),
     /// List the devices that models can run on
     Devices(Devices),
-    /// Make a model smaller and faster on the CPU: weights of eight bits
+    /// Make a model smaller: weights of eight bits, to write with on the CPU
     Quantize(Quantize),
     /// Take weights from PyTorch, or hand them over
     Convert(Convert),

@@ -1,7 +1,10 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
 use recurrent_gnmt::GnmtConfig;
-use recurrent_seq2seq::{DecoderKind, LanguageModelConfig, Seq2SeqConfig, search::Beam};
+use recurrent_seq2seq::{
+    DecoderKind, LanguageModelConfig, Seq2SeqConfig,
+    search::{Beam, Pruning},
+};
 use recurrent_text::{BatchSize, Bucketing, TokenizerConfig};
 use recurrent_training::{OutOfRange, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -69,6 +72,8 @@ pub struct EvaluationConfig {
     pub length_penalty: f64,
     /// `β` of the coverage penalty, at least 0; needs attention.
     pub coverage_penalty: f64,
+    /// What a beam gives up before its time, in nats; nothing by default.
+    pub pruning: Option<Pruning>,
     /// Sources of the validation set that are decoded after every epoch; all by default.
     pub valid_outputs: Option<usize>,
 }
@@ -80,6 +85,7 @@ impl Default for EvaluationConfig {
             beam: 1,
             length_penalty: 0.0,
             coverage_penalty: 0.0,
+            pruning: None,
             valid_outputs: None,
         }
     }
@@ -97,6 +103,7 @@ impl EvaluationConfig {
             width => Search::Beam(Beam {
                 length_penalty: self.length_penalty,
                 coverage_penalty: self.coverage_penalty,
+                pruning: self.pruning,
                 ..Beam::new(width)
             }),
         }
@@ -110,6 +117,10 @@ impl EvaluationConfig {
         at_least("evaluation.beam", 1.0, self.beam as f64)?;
         at_least("evaluation.length_penalty", 0.0, self.length_penalty)?;
         at_least("evaluation.coverage_penalty", 0.0, self.coverage_penalty)?;
+        if let Some(pruning) = self.pruning {
+            at_least("evaluation.pruning.token", 0.0, pruning.token)?;
+            at_least("evaluation.pruning.finished", 0.0, pruning.finished)?;
+        }
         let outputs = self.valid_outputs.map(|outputs| outputs as f64);
         outputs.map_or(Ok(()), |outputs| at_least("evaluation.valid_outputs", 1.0, outputs))
     }

@@ -18,6 +18,7 @@ use crate::{
     metric::Metric,
     picture,
     report::{Example, Measured},
+    settings::{self, Difference},
     text_model::TextModel,
     text_to_text::{TextToText, Written},
 };
@@ -104,10 +105,9 @@ impl<C: TranslatorConfig> Translation<C> {
     ///
     /// If the model or the tokens do not fit the data.
     pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
-        let texts = {
-            let languages = experiment.data.languages()?;
-            TextToText::learn(config.clone().into(), &experiment.tokens, &languages, train)?
-        };
+        let languages = experiment.data.languages()?;
+        let texts =
+            TextToText::learn(config.clone().into(), &experiment.tokens, &languages, train)?;
         Ok(Self { config: config.clone(), texts, experiment: experiment.clone() })
     }
 }
@@ -126,10 +126,18 @@ impl<C: TranslatorConfig> Task for Translation<C> {
 
     fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
         let folder = ModelFolder::open(other)?;
-        let same = Tokenizers::open(&folder)?.same(&self.texts.tokenizers);
-        ensure!(same, "--init {}: {OTHER_TOKENS}", other.display());
+        let (there, shown) = (TextToText::open(&folder)?, other.display());
+        let same = there.tokenizers.same(&self.texts.tokenizers);
+        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
+        // Shapes alone do not tell all wirings apart.
+        let wirings = [&self.texts, &there].map(|texts| texts.about.config.wiring());
+        if let Some(Difference { key, first, second }) =
+            settings::first_difference(&wirings[0], &wirings[1])?
+        {
+            bail!("--init {shown}: `model.{key}` is {second} there and {first} here");
+        }
         let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {}", other.display()))
+        load().with_context(|| format!("--init {shown}"))
     }
 
     fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<PairBatches> {

@@ -1,5 +1,7 @@
 //! A model that turns texts into texts with all it takes to use it.
 
+use std::path::Path;
+
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_seq2seq::{
@@ -106,11 +108,11 @@ impl TextToText {
                 About::with_config(folder.model()?, Architecture::QuantizedGnmt)
             }
             kind => bail!(
-                "{path} holds a model of the kind `{}`, needed is one that turns texts into texts: `{}` \
-                 or `{}`",
+                "{path} holds a model of the kind `{}`, needed is one that turns texts into texts: {}",
                 kind.unwrap_or_default(),
-                Architecture::SEQ2SEQ,
-                Architecture::GNMT
+                [Architecture::SEQ2SEQ, Architecture::GNMT, Architecture::QUANTIZED_GNMT]
+                    .map(|kind| format!("`{kind}`"))
+                    .join(", ")
             ),
         };
         let tokenizers = Tokenizers::open(folder)?;
@@ -128,7 +130,7 @@ impl TextToText {
     /// # Errors
     ///
     /// If a file of it is missing, damaged, or does not fit the others.
-    pub fn load(path: &std::path::Path, device: &Device) -> anyhow::Result<(Self, AnyTranslator)> {
+    pub fn load(path: &Path, device: &Device) -> anyhow::Result<(Self, AnyTranslator)> {
         let folder = ModelFolder::open(path)?;
         let texts = Self::open(&folder)?;
         let model = texts.about.config.load(texts.about.vocabulary, &folder, device)?;
@@ -195,6 +197,31 @@ impl TextToText {
             })
         });
         Ok(written.map(Iterator::collect).collect())
+    }
+
+    /// The languages that the model, which an error calls `name`, can be asked for; none of a model of
+    /// one pair, which is asked for nothing. `--to` says which one it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `--to` is none of them, or is missing where there are any.
+    pub fn languages(
+        &self,
+        name: &Path,
+        to: Option<&String>,
+    ) -> anyhow::Result<Option<TargetLanguages>> {
+        let (name, known) = (name.display(), &self.about.languages);
+        match to {
+            None if known.is_empty() => Ok(None),
+            None => bail!("{name} writes {}: say which with --to", known.join(", ")),
+            Some(to) if known.is_empty() => {
+                bail!("--to {to}: {name} is a model of one pair of languages")
+            }
+            Some(to) if !known.contains(to) => {
+                bail!("--to {to}: {name} does not write it, only {}", known.join(", "))
+            }
+            Some(_) => Ok(Some(TargetLanguages::new(known)?)),
+        }
     }
 
     /// What the models write in `language` for `sources`, best first.

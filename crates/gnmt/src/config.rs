@@ -114,8 +114,7 @@ pub enum Initial {
         /// The bound.
         within: f64,
     },
-    /// By Glorot & Bengio (2010), recurrent matrices orthogonal: as the other models here. Small
-    /// models learn faster from it.
+    /// By Glorot & Bengio (2010), recurrent matrices orthogonal: as the other models here.
     Glorot,
 }
 

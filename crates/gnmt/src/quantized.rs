@@ -5,8 +5,7 @@
 //! ```
 //!
 //! All products with weights are products of integers; gates, softmax and everything that is added up
-//! are in single precision. The model is a quarter of the size, and a step reads a quarter of the memory,
-//! which is what a step of few rows waits for. It runs outside of Burn's tensors, on plain numbers, and
+//! are in single precision. A weight takes a byte instead of four. It runs outside of Burn's tensors, on plain numbers, and
 //! it cannot learn.
 //!
 //! The paper bounds states and sums while a model learns and then gives them fixed ranges. Here every row
@@ -326,22 +325,6 @@ impl QuantizedGnmt {
             None => Ok(model),
             Some(name) => Err(QuantizeError::Unknown { name }),
         }
-    }
-
-    /// Numbers that the model keeps.
-    pub fn num_params(&self) -> usize {
-        let matrices = self.matrices().into_iter();
-        let matrices: usize = matrices.map(|(_, of)| of.outputs() * of.inputs()).sum();
-        matrices + self.vectors().into_iter().map(|(_, of)| of.len()).sum::<usize>()
-    }
-
-    /// The model's size in memory and on disk, about, in bytes: a byte a weight, and four a scale and a
-    /// bias.
-    pub fn bytes(&self) -> usize {
-        let matrices = self.matrices().into_iter();
-        let matrices: usize =
-            matrices.map(|(_, of)| of.outputs() * of.inputs() + 4 * of.outputs()).sum();
-        matrices + 4 * self.vectors().into_iter().map(|(_, of)| of.len()).sum::<usize>()
     }
 
     fn around(&self, layer: usize, m: &mut [f32], x: &[f32]) {

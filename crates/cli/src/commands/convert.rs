@@ -7,7 +7,7 @@ use burn::prelude::*;
 use recurrent_pytorch::StateDict;
 
 use crate::{
-    any_translator::{AnyTranslator, Architecture},
+    any_translator::AnyTranslator,
     args,
     folder::{ModelFolder, Part},
     pytorch::Keyed,
@@ -46,20 +46,17 @@ fn from_pytorch(
             let model = model.with_state_dict(&dict, prefix).with_context(named)?;
             replace(&mut folder, &model)?
         }
-        Some(Architecture::SEQ2SEQ | Architecture::GNMT) => {
-            match TextToText::load(path, &device)?.1 {
-                AnyTranslator::Seq2seq(model) => {
-                    let model = model.with_state_dict(&dict, prefix).with_context(named)?;
-                    replace(&mut folder, &model)?
-                }
-                AnyTranslator::Gnmt(model) => {
-                    let model = model.with_state_dict(&dict, prefix).with_context(named)?;
-                    replace(&mut folder, &model)?
-                }
-                AnyTranslator::QuantizedGnmt(_) => unreachable!("it is of another kind"),
+        kind => match TextToText::load(path, &device)?.1 {
+            AnyTranslator::Seq2seq(model) => {
+                let model = model.with_state_dict(&dict, prefix).with_context(named)?;
+                replace(&mut folder, &model)?
             }
-        }
-        kind => bail!("{}", unknown(path, kind)),
+            AnyTranslator::Gnmt(model) => {
+                let model = model.with_state_dict(&dict, prefix).with_context(named)?;
+                replace(&mut folder, &model)?
+            }
+            AnyTranslator::QuantizedGnmt(_) => bail!("{}", without_keys(path, kind)),
+        },
     };
     let (weights, path) = (weights.display(), path.display());
     Ok(writeln!(out, "{path} has the {} parameters of {weights} now", grouped(parameters))?)
@@ -77,14 +74,11 @@ fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<(
     let device = Device::flex();
     let dict = match ModelFolder::open(path)?.kind() {
         Some(text_model::KIND) => TextModel::load(path, &device)?.1.to_state_dict(),
-        Some(Architecture::SEQ2SEQ | Architecture::GNMT) => {
-            match TextToText::load(path, &device)?.1 {
-                AnyTranslator::Seq2seq(model) => model.to_state_dict(),
-                AnyTranslator::Gnmt(model) => model.to_state_dict(),
-                AnyTranslator::QuantizedGnmt(_) => unreachable!("it is of another kind"),
-            }
-        }
-        kind => bail!("{}", unknown(path, kind)),
+        kind => match TextToText::load(path, &device)?.1 {
+            AnyTranslator::Seq2seq(model) => model.to_state_dict(),
+            AnyTranslator::Gnmt(model) => model.to_state_dict(),
+            AnyTranslator::QuantizedGnmt(_) => bail!("{}", without_keys(path, kind)),
+        },
     };
     let dict = dict.with_context(|| path.display().to_string())?;
     dict.write(file)?;
@@ -92,7 +86,7 @@ fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<(
     Ok(writeln!(out, "{file} has the weights of {path} now, {count} tensors")?)
 }
 
-fn unknown(path: &Path, kind: Option<&str>) -> String {
+fn without_keys(path: &Path, kind: Option<&str>) -> String {
     let (path, kind) = (path.display(), kind.unwrap_or_default());
     format!("{path} holds a model of the kind `{kind}`, which has no keys for PyTorch")
 }

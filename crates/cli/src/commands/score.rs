@@ -23,19 +23,8 @@ const PAIRS: usize = 256;
 pub fn run(arguments: &args::Score, out: &mut dyn Write) -> anyhow::Result<()> {
     let device = arguments.device.name.open()?;
     let (texts, models) = load_ensemble(&arguments.models, &device)?;
-    let model = arguments.models[0].display();
-    let known = &texts.about.languages;
-    match &arguments.to {
-        Some(to) if !known.contains(to) => match known.as_slice() {
-            [] => bail!("--to {to}: {model} is a model of one pair of languages"),
-            known => bail!("--to {to}: {model} does not write it, only {}", known.join(", ")),
-        },
-        None if !known.is_empty() => {
-            bail!("{model} writes {}: say which with --to", known.join(", "))
-        }
-        _ => {}
-    }
-    let mut scorer = Scorer { arguments, texts, models, line: 0 };
+    let languages = texts.languages(&arguments.models[0], arguments.to.as_ref())?;
+    let mut scorer = Scorer { arguments, texts, models, languages, line: 0 };
     let mut pairs = Vec::with_capacity(PAIRS);
     for line in io::stdin().lock().lines() {
         let number = scorer.line + pairs.len() + 1;
@@ -58,6 +47,8 @@ struct Scorer<'a> {
     arguments: &'a args::Score,
     texts: TextToText,
     models: Vec<AnyTranslator>,
+    /// None for a model of one pair.
+    languages: Option<TargetLanguages>,
     /// Lines that were scored.
     line: usize,
 }
@@ -71,11 +62,11 @@ impl Scorer<'_> {
         let (mut sources, mut targets) = (Vec::new(), Vec::new());
         for (n, [source, target]) in pairs.iter().enumerate() {
             let number = self.line + n + 1;
-            let asked = match &self.arguments.to {
-                None => source.clone(),
-                Some(to) => TargetLanguages::new(&self.texts.about.languages)?
+            let asked = match (&self.languages, &self.arguments.to) {
+                (Some(languages), Some(to)) => languages
                     .ask(to, source)
                     .with_context(|| format!("standard input, line {number}"))?,
+                _ => source.clone(),
             };
             sources.push(tokenizers.source().encode(&asked));
             targets.push(tokenizers.target().encode(target));

@@ -75,7 +75,13 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
         bail!("--unknown copy: {model} has no attention that says by which word");
     }
     let search = search(arguments)?;
-    let languages = languages(arguments, &texts)?;
+    let languages = texts.languages(&arguments.models[0], arguments.to.as_ref())?;
+    if let (Some(pivot), Some(languages)) = (&arguments.pivot, &languages)
+        && !languages.codes().contains(pivot)
+    {
+        let (model, known) = (arguments.models[0].display(), languages.codes().join(", "));
+        bail!("--pivot {pivot}: {model} does not write it, only {known}");
+    }
     // Only now that nothing more can be refused: what stands in the file is gone then.
     if let Some(folder) = &arguments.attention {
         make_folder(folder)?;
@@ -115,29 +121,6 @@ fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
         Search::Beam(beam) => Search::Beam(Beam { n_best, ..beam }),
         other => other,
     })
-}
-
-/// The languages of the model, if it has to be told which one to write.
-fn languages(
-    arguments: &args::Translate,
-    texts: &TextToText,
-) -> anyhow::Result<Option<TargetLanguages>> {
-    let (model, known) = (arguments.models[0].display(), &texts.about.languages);
-    for (flag, language) in [("--to", &arguments.to), ("--pivot", &arguments.pivot)] {
-        match language {
-            Some(language) if known.is_empty() => {
-                bail!("{flag} {language}: {model} is a model of one pair of languages")
-            }
-            Some(language) if !known.contains(language) => {
-                bail!("{flag} {language}: {model} does not write it, only {}", known.join(", "))
-            }
-            None if flag == "--to" && !known.is_empty() => {
-                bail!("{model} writes {}: say which with --to", known.join(", "))
-            }
-            _ => {}
-        }
-    }
-    Ok((!known.is_empty()).then(|| TargetLanguages::new(known)).transpose()?)
 }
 
 /// Which word of `line` each word of an output looked at.

@@ -122,6 +122,7 @@ fn the_tables_of_the_reference_can_be_had() {
 #[case("batches.max_source", "max_source", 1)]
 #[case("batches.max_target", "max_target", 1)]
 #[case("evaluation.valid_outputs", "valid_outputs", 1)]
+#[case("evaluation.pruning", "pruning", 1)]
 #[case("data.train", "train", 3)]
 #[case("data.test", "test", 1)]
 fn what_the_reference_offers_can_be_had(

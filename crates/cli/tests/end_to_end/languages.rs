@@ -253,7 +253,12 @@ fn a_training_begins_with_the_weights_of_another() {
     assert!((first - second).abs() < 1e-6, "{first} and {second}");
 
     std::fs::remove_dir_all(workshop.path("second")).unwrap();
-    train(&["--set", "model.gnmt.d_hidden=8"]).refused_for(&["--init model", "[8"]);
+    let named = ["--init model: `model.gnmt.d_hidden` is 16 there and 8 here"];
+    train(&["--set", "model.gnmt.d_hidden=8"]).refused_for(&named);
+    // The weights have the same shapes, and mean something else.
+    let named = ["--init model: `model.gnmt.query` is \"current\" there and \"previous\" here"];
+    train(&["--set", "model.gnmt.query=previous"]).refused_for(&named);
+    assert!(!workshop.path("second").exists());
     workshop.write("train.tsv", table(100, 1) + "Ω\tΩ\tΩ\n");
     train(&[]).refused_for(&["--init model: it has other tokens than `data.train`"]);
     train(&["--resume"]).refused_for(&["--resume"]);
