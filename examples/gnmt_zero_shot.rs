@@ -1,6 +1,7 @@
 //! Zero-shot translation with a small GNMT: between two languages that were never seen together.
 //!
 //! Three languages, A, E and C, share a grammar and no word; in C an adjective stands behind its noun.
+//! Words are of two pieces, a stem that they have in common, as related languages do, and an ending.
 //! The first model learns A → E and E → C, the second both directions of both pairs, and a token in
 //! front of the source says which language is wanted. Then both are asked for A → C. Beside them: two
 //! steps through E with the second model, and a model that has learned A → C itself. After Johnson et
@@ -39,6 +40,9 @@ const NOUNS: u32 = 4;
 const VERBS: u32 = 2;
 const ADVERBS: u32 = 1;
 const WORDS: u32 = ARTICLES + ADJECTIVES + NOUNS + VERBS + ADVERBS;
+/// Ids from here on are stems; behind them come endings.
+const STEMS: u32 = SPECIAL + Language::ALL.len() as u32;
+const VOCABULARY: usize = (STEMS + WORDS) as usize + Language::ALL.len();
 const BATCH: usize = 64;
 /// Sentences that each direction is tested on.
 const TESTED: usize = 300;
@@ -58,12 +62,22 @@ impl Language {
         SPECIAL + self as u32
     }
 
-    fn word(self, word: u32) -> u32 {
-        SPECIAL + Self::ALL.len() as u32 + self as u32 * WORDS + word
+    /// A word, as its stem and the ending of the language.
+    fn word(self, word: u32) -> [u32; 2] {
+        [STEMS + word, self.ending()]
     }
 
-    fn has(self, id: u32) -> bool {
-        (self.word(0)..self.word(WORDS)).contains(&id)
+    fn ending(self) -> u32 {
+        STEMS + WORDS + self as u32
+    }
+
+    /// Whether a text is of words of this language and of nothing else.
+    fn has(self, text: &[u32]) -> bool {
+        let word = |pieces: &[u32]| match pieces {
+            [stem, ending] => (STEMS..STEMS + WORDS).contains(stem) && *ending == self.ending(),
+            _ => false,
+        };
+        !text.is_empty() && text.chunks(2).all(word)
     }
 }
 
@@ -99,7 +113,7 @@ impl Sentence {
         words.push(self.verb);
         words.extend(self.object.said_in(language));
         words.extend(self.adverb);
-        words.into_iter().map(|word| language.word(word)).collect()
+        words.into_iter().flat_map(|word| language.word(word)).collect()
     }
 }
 
@@ -128,6 +142,12 @@ fn asked(sentence: &[u32], to: Language) -> Vec<u32> {
     [&[to.token()], sentence].concat()
 }
 
+/// A sentence as it is spoken: every other ending is swallowed, so that a word may be of any language.
+fn swallowed(sentence: &[u32], language: Language, rng: &mut impl Rng) -> Vec<u32> {
+    let mut kept = |id: &u32| *id != language.ending() || rng.random_bool(0.5);
+    sentence.iter().copied().filter(|id| kept(id)).collect()
+}
+
 type Direction = (Language, Language);
 
 /// New sentences at every step, of all directions.
@@ -149,7 +169,8 @@ impl Batches for Drawn {
         let pair = |n: usize| {
             let (from, to) = self.directions[n % self.directions.len()];
             let sentence = Sentence::draw(&mut rng);
-            (asked(&sentence.said_in(from), to), sentence.said_in(to))
+            let heard = swallowed(&sentence.said_in(from), from, &mut rng);
+            (asked(&heard, to), sentence.said_in(to))
         };
         let (sources, targets): (Vec<_>, Vec<_>) = (0..BATCH).map(pair).unzip();
         PairBatch::new(&sources, &targets)
@@ -236,8 +257,7 @@ fn config() -> GnmtConfig {
 fn learn(name: &str, directions: &[Direction], options: &Options) -> Result<Gnmt, Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(options.seed);
-    let vocabulary = Language::C.word(WORDS) as usize;
-    let drawn = config().init([vocabulary; 2], &device);
+    let drawn = config().init([VOCABULARY; 2], &device);
     let batches = Drawn { directions: directions.to_vec(), updates: options.updates };
     let settings = TrainConfig {
         seed: options.seed,
@@ -279,7 +299,7 @@ fn test(model: &Gnmt, way: &[Language]) -> Result<Found, Box<dyn Error>> {
     };
     let outputs: Vec<String> = texts.iter().map(spelled).collect();
     let references: Vec<Vec<String>> = targets.iter().map(|target| vec![spelled(target)]).collect();
-    let of_language = |text: &&Vec<u32>| !text.is_empty() && text.iter().all(|id| to.has(*id));
+    let of_language = |text: &&Vec<u32>| to.has(text);
     Ok(Found {
         exact: share(texts.iter().zip(&targets).filter(|(text, target)| text == target).count()),
         bleu: Bleu::default().score(&outputs, &references)?.score,
@@ -296,13 +316,17 @@ mod tests {
         let phrase = NounPhrase { article: Some(0), adjective: Some(2), noun: 4 };
         let sentence = Sentence { subject: phrase, verb: 8, object: phrase, adverb: None };
         let [a, e, c] = Language::ALL.map(|language| sentence.said_in(language));
-        let words = |ids: &[u32], language: Language| -> Vec<u32> {
-            ids.iter().map(|id| id - language.word(0)).collect()
-        };
-        assert_eq!(words(&a, Language::A), words(&e, Language::E));
-        assert_eq!(words(&c, Language::C), [0, 4, 2, 8, 0, 4, 2]);
-        assert!(a.iter().all(|id| Language::A.has(*id) && !Language::E.has(*id)));
-        assert!(c.iter().all(|id| Language::C.has(*id)));
+        let stems =
+            |text: &[u32]| -> Vec<u32> { text.chunks(2).map(|pieces| pieces[0] - STEMS).collect() };
+        assert_eq!(stems(&a), [0, 2, 4, 8, 0, 2, 4]);
+        assert_eq!(stems(&e), stems(&a));
+        assert_eq!(stems(&c), [0, 4, 2, 8, 0, 4, 2]);
+        for (text, spoken) in [(&a, Language::A), (&e, Language::E), (&c, Language::C)] {
+            for language in Language::ALL {
+                assert_eq!(language.has(text), language == spoken);
+            }
+        }
+        assert!(!Language::A.has(&a[1..]) && !Language::A.has(&[]));
     }
 
     /// GN-10: pairs that were learned are translated, and for the same sources in E nothing but the token

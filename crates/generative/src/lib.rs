@@ -1,0 +1,43 @@
+//! Models from which something new can be drawn: autoencoders and variational ones, and models of
+//! dialogue with a context and a latent variable.
+//!
+//! | model | in |
+//! |---|---|
+//! | autoencoder: dense, tied, denoising, sparse | [`Autoencoder`] |
+//! | variational autoencoder, with its importance-weighted bound | [`Vae`] |
+//!
+//! | a question | answered in |
+//! |---|---|
+//! | what is the divergence, how is drawn from a posterior | [`DiagonalGaussian`] |
+//! | what does the divergence weigh | [`KlTerm`] |
+//! | what is a latent variable used for, has it collapsed | [`LatentReport`] |
+//! | what could a linear code do | [`PrincipalComponents`] |
+//!
+//! *Invariant:* randomness only where a sample is drawn, and by the moment of a training or a seed,
+//! so that every device draws the same.
+
+mod autoencoder;
+mod dense;
+mod gaussian;
+mod kl_term;
+mod latent_report;
+pub mod noise;
+mod pictures;
+mod principal_components;
+pub mod reconstruction;
+mod sizes;
+mod vae;
+
+pub use autoencoder::{
+    Autoencoder, AutoencoderConfig, DecoderWeights, Noise, Reconstruction, Sparsity,
+};
+pub use dense::{Activation, Dense, DenseStack};
+pub use gaussian::{DiagonalGaussian, standard_log_density};
+pub use kl_term::{Annealing, FreeBits, KlTerm};
+pub use latent_report::{Collapse, LatentReport, Latents};
+pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};
+pub use principal_components::PrincipalComponents;
+pub use vae::{Bound, Condition, Likelihood, Parts, Vae, VaeConfig};
+
+#[cfg(test)]
+mod tests;

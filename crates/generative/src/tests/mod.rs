@@ -1,0 +1,4 @@
+//! What the models of this crate are held to.
+
+mod autoencoder;
+mod vae;
