@@ -3,6 +3,7 @@
 //! | from … | … to | in |
 //! |---|---|---|
 //! | a file | pairs and dialogues | [`PairFiles`], [`DialogueFile`] |
+//! | a file of word2vec or GloVe | vectors of words | [`WordVectors`] |
 //! | a wanted language | a token in front of a source | [`TargetLanguages`] |
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
@@ -42,6 +43,7 @@ mod tokenizer;
 mod transform;
 mod tsv;
 mod vocabulary;
+mod word_vectors;
 
 pub use bleu::{Bleu, BleuScore, BleuTokenizer, Case, Smoothing};
 pub use bucket::{BatchError, BatchSize, Bucketing, Buckets, Length, Padding};
@@ -64,6 +66,7 @@ pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerError};
 pub use transform::{PairTransform, Transformed};
 pub use tsv::{Column, Part, Tsv};
 pub use vocabulary::{BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, VocabularyError};
+pub use word_vectors::{WordVectorError, WordVectors};
 
 #[cfg(test)]
 mod tests;
