@@ -8,7 +8,7 @@
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
-//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
+//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`embedding_metrics`], [`perplexity`] |
 //! | outputs | the languages they are in | [`Languages`] |
 //!
 //! Special ids are the same everywhere: [`PAD`] 0, [`UNK`] 1, [`BOS`] 2, [`EOS`] 3.
@@ -23,6 +23,7 @@ mod corpus;
 mod dialogue;
 mod distinct;
 pub mod edit;
+mod embedding_metrics;
 mod exact;
 mod extras;
 mod gleu;
@@ -51,6 +52,7 @@ pub use chrf::{Chrf, ChrfScore};
 pub use corpus::{CorpusError, Group, Pair, PairFiles, group_references};
 pub use dialogue::{Dialogue, DialogueFile};
 pub use distinct::distinct;
+pub use embedding_metrics::{EmbeddingMetrics, embedding_metrics};
 pub use exact::exact_match;
 pub use gleu::gleu;
 pub use language::{Language, LanguageError, Languages};
