@@ -182,6 +182,43 @@ pub enum CorpusError {
         /// What it is.
         got: String,
     },
+    /// A JSON object has a field that it must not have.
+    #[error("{}:{line}: unknown field `{field}`, expected `{expected}` alone", path.display())]
+    UnknownField {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The field.
+        field: String,
+        /// The only field there may be.
+        expected: String,
+    },
+    /// A conversation in which nobody answers.
+    #[error("{}:{line}: a conversation must have two turns at least, got {got}", path.display())]
+    Turns {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The turns there are.
+        got: usize,
+    },
+    /// A turn of a conversation in which nothing is said.
+    #[error(
+        "{}:{line}: turn {turn} must have more than white space, got {got:?}",
+        path.display()
+    )]
+    EmptyTurn {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// Which turn, from 1.
+        turn: usize,
+        /// What it is.
+        got: String,
+    },
     /// Two files that belong together have different numbers of lines.
     #[error(
         "{} has {source_lines} lines and {} has {target_lines}, they must have the same number",

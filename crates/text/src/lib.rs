@@ -3,11 +3,12 @@
 //! | from … | … to | in |
 //! |---|---|---|
 //! | a file | pairs and dialogues | [`PairFiles`], [`DialogueFile`] |
+//! | a file of word2vec or GloVe | vectors of words | [`WordVectors`] |
 //! | a wanted language | a token in front of a source | [`TargetLanguages`] |
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
-//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`perplexity`] |
+//! | outputs and references | numbers | [`Bleu`], [`Chrf`], [`gleu`], [`edit`], [`exact_match`], [`distinct`], [`embedding_metrics`], [`perplexity`] |
 //! | outputs | the languages they are in | [`Languages`] |
 //!
 //! Special ids are the same everywhere: [`PAD`] 0, [`UNK`] 1, [`BOS`] 2, [`EOS`] 3.
@@ -22,6 +23,7 @@ mod corpus;
 mod dialogue;
 mod distinct;
 pub mod edit;
+mod embedding_metrics;
 mod exact;
 mod extras;
 mod gleu;
@@ -42,6 +44,7 @@ mod tokenizer;
 mod transform;
 mod tsv;
 mod vocabulary;
+mod word_vectors;
 
 pub use bleu::{Bleu, BleuScore, BleuTokenizer, Case, Smoothing};
 pub use bucket::{BatchError, BatchSize, Bucketing, Buckets, Length, Padding};
@@ -49,6 +52,7 @@ pub use chrf::{Chrf, ChrfScore};
 pub use corpus::{CorpusError, Group, Pair, PairFiles, group_references};
 pub use dialogue::{Dialogue, DialogueFile};
 pub use distinct::distinct;
+pub use embedding_metrics::{EmbeddingMetrics, embedding_metrics};
 pub use exact::exact_match;
 pub use gleu::gleu;
 pub use language::{Language, LanguageError, Languages};
@@ -64,6 +68,7 @@ pub use tokenizer::{Tokenizer, TokenizerConfig, TokenizerError};
 pub use transform::{PairTransform, Transformed};
 pub use tsv::{Column, Part, Tsv};
 pub use vocabulary::{BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, VocabularyError};
+pub use word_vectors::{WordVectorError, WordVectors};
 
 #[cfg(test)]
 mod tests;

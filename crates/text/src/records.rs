@@ -71,14 +71,31 @@ impl Record<'_> {
         value.and_then(Value::as_str).ok_or_else(|| self.wrong(field, "a string", value))
     }
 
-    /// A field that must be a list of strings, and of one at least.
+    /// Refuses every field but `field`.
+    pub(crate) fn only(&self, field: &str) -> Result<(), CorpusError> {
+        let mut fields = self.value.as_object().into_iter().flat_map(|object| object.keys());
+        match fields.find(|other| *other != field) {
+            None => Ok(()),
+            Some(other) => {
+                let (path, line) = self.place();
+                let (field, expected) = (other.clone(), field.to_owned());
+                Err(CorpusError::UnknownField { path, line, field, expected })
+            }
+        }
+    }
+
+    /// The file and the line, for what is wrong with it.
+    pub(crate) fn place(&self) -> (PathBuf, usize) {
+        (self.path.to_owned(), self.line)
+    }
+
+    /// A field that must be a list of strings.
     pub(crate) fn strings(&self, field: &str) -> Result<Vec<String>, CorpusError> {
         let value = self.value.get(field);
         let strings = value.and_then(Value::as_array).and_then(|list| {
-            let strings = list.iter().map(|item| item.as_str().map(str::to_owned));
-            strings.collect::<Option<Vec<_>>>().filter(|strings| !strings.is_empty())
+            list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         });
-        strings.ok_or_else(|| self.wrong(field, "a list of strings, and not empty", value))
+        strings.ok_or_else(|| self.wrong(field, "a list of strings", value))
     }
 
     fn wrong(&self, field: &str, expected: &'static str, got: Option<&Value>) -> CorpusError {
@@ -86,7 +103,7 @@ impl Record<'_> {
             None => "no such field".to_owned(),
             Some(value) => value.to_string(),
         };
-        let (path, line, field) = (self.path.to_owned(), self.line, field.to_owned());
+        let ((path, line), field) = (self.place(), field.to_owned());
         CorpusError::Field { path, line, field, expected, got }
     }
 }

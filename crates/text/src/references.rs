@@ -22,6 +22,17 @@ pub enum ScoreError {
         /// The index of the output.
         output: usize,
     },
+    /// No word of the references has a vector.
+    #[error(
+        "0 of {words} words of the references have a vector, `{example}` has none: the word vectors \
+         must be of the vocabulary of the references"
+    )]
+    OtherVocabulary {
+        /// The words of all references together, as often as they are said.
+        words: usize,
+        /// One of them.
+        example: String,
+    },
 }
 
 /// Outputs with their references, after a check.
