@@ -5,6 +5,8 @@
 //! |---|---|
 //! | autoencoder: dense, tied, denoising, sparse | [`Autoencoder`] |
 //! | variational autoencoder, with its importance-weighted bound | [`Vae`] |
+//! | hierarchical recurrent encoder–decoder, of conversations | [`Hred`] |
+//! | the same with a latent variable at every turn | [`Vhred`] |
 //!
 //! | a question | answered in |
 //! |---|---|
@@ -17,8 +19,11 @@
 //! so that every device draws the same.
 
 mod autoencoder;
+mod context;
 mod dense;
+mod dialogues;
 mod gaussian;
+mod hred;
 mod kl_term;
 mod latent_report;
 pub mod noise;
@@ -26,18 +31,30 @@ mod pictures;
 mod principal_components;
 pub mod reconstruction;
 mod sizes;
+mod turn_decoder;
+mod turn_encoder;
 mod vae;
+mod vhred;
 
 pub use autoencoder::{
     Autoencoder, AutoencoderConfig, DecoderWeights, Noise, Reconstruction, Sparsity,
 };
+pub use context::{Context, ContextInput, ContextKind};
 pub use dense::{Activation, Dense, DenseStack};
+pub use dialogues::{Chunk, DialogueBatch, DialogueOrder, Dialogues, Turn};
 pub use gaussian::{DiagonalGaussian, standard_log_density};
+pub use hred::{CarriedContext, Hred, HredConfig, TurnGenerator};
 pub use kl_term::{Annealing, FreeBits, KlTerm};
 pub use latent_report::{Collapse, LatentReport, Latents};
 pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};
 pub use principal_components::PrincipalComponents;
+pub use turn_decoder::{ContextBias, ContextGate, TurnDecoder};
+pub use turn_encoder::{Summary, TurnEncoder};
 pub use vae::{Bound, Condition, Likelihood, Parts, Vae, VaeConfig};
+
+pub use vhred::{
+    BagOfWords, GaussianNet, Latent, MadeFrom, TurnParts, Vhred, VhredConfig, WordTeller,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,275 @@
+//! Conversations in batches: turns within dialogues, and chunks of long ones.
+//!
+//! ```text
+//! D = (U_1 … U_M),  U_m = w_{m,1} … w_{m,N_m},  w_{m,N_m} = </s>
+//! ```
+//!
+//! Conversations go up to hundreds of turns. A batch has some turns of several conversations side by
+//! side; the next one goes on where it ended, row by row, with the contexts carried over and gradients
+//! cut between the two. All turns of a batch are read and written at once, as rows of one tensor.
+
+use std::sync::Arc;
+
+use burn::{prelude::*, tensor::TensorData};
+use rand::{RngExt, seq::SliceRandom};
+use recurrent_cells::Lengths;
+use recurrent_seq2seq::Padded;
+use recurrent_training::{Batches, Moment, Past};
+
+/// One turn: ids without special ones.
+pub type Turn = Vec<u32>;
+
+/// Some turns of several conversations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialogueBatch {
+    /// Turns of each conversation, in order. One that is over has none.
+    pub dialogues: Vec<Vec<Turn>>,
+    /// Whether the contexts of the batch before it, row by row, go on.
+    pub past: Past,
+}
+
+/// Conversations in chunks of some turns.
+#[derive(Clone, Debug)]
+pub struct Dialogues {
+    dialogues: Arc<Vec<Vec<Turn>>>,
+    size: usize,
+    turns: usize,
+    order: DialogueOrder,
+}
+
+/// In which order conversations come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialogueOrder {
+    /// By their number of turns: always alike.
+    Sorted,
+    /// Shuffled in every epoch; those of a batch still have about as many turns.
+    Shuffled,
+}
+
+/// What a batch is made of: numbers of conversations, and from which turn on.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    rows: Vec<usize>,
+    from: usize,
+}
+
+impl DialogueBatch {
+    /// Whole conversations.
+    pub fn whole(dialogues: Vec<Vec<Turn>>) -> Self {
+        Self { dialogues, past: Past::None }
+    }
+
+    /// Conversations, `B`.
+    pub fn size(&self) -> usize {
+        self.dialogues.len()
+    }
+
+    /// The turns of all conversations, one conversation after the other: `R` of them.
+    pub fn turns(&self) -> Vec<&Turn> {
+        self.dialogues.iter().flatten().collect()
+    }
+
+    /// How many turns each conversation has, padded to the most, `M`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no turn at all.
+    pub fn lengths(&self) -> Lengths {
+        let lengths: Vec<usize> = self.dialogues.iter().map(Vec::len).collect();
+        let most = lengths.iter().copied().max().unwrap_or(0);
+        Lengths::new(lengths, most)
+    }
+
+    /// Tokens to be written: those of all turns, and an `</s>` behind each.
+    pub fn tokens(&self) -> usize {
+        self.dialogues.iter().flatten().map(|turn| turn.len() + 1).sum()
+    }
+
+    /// What is read of the turns, `[R, N]`: with `</s>`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no turn at all.
+    pub fn ended(&self) -> Padded {
+        Padded::ended(&self.turns())
+    }
+
+    /// What a decoder reads while it learns them, `[R, N]`: behind `<s>`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no turn at all.
+    pub fn begun(&self) -> Padded {
+        Padded::begun(&self.turns())
+    }
+
+    /// Vectors of all turns, `[R, D]`, beside each other by conversation: `[B, M, D]`, zero where one has
+    /// no more turns.
+    pub(crate) fn nested(&self, vectors: Tensor<2>) -> Tensor<3> {
+        let [rows, width] = vectors.dims();
+        let lengths = self.lengths();
+        let (batch, most) = (lengths.batch(), lengths.steps());
+        let (mut row, mut index) = (0, Vec::with_capacity(batch * most));
+        for length in lengths.as_slice() {
+            index.extend((0..most).map(|m| if m < *length { row + m } else { rows }));
+            row += length;
+        }
+        let nothing = vectors.zeros_like().narrow(0, 0, 1).detach();
+        let all = Tensor::cat(vec![vectors, nothing], 0);
+        let index = places(&index, &all.device());
+        all.select(0, index).reshape([batch, most, width])
+    }
+
+    /// What stands in front of each turn, `[R, D]`: `start`, `[B, D]`, in front of the first and the
+    /// vector behind turn `m − 1` in front of turn `m`, of `behind`, `[B, M, D]`.
+    pub(crate) fn before(&self, start: Tensor<2>, behind: Tensor<3>) -> Tensor<2> {
+        let [batch, most, width] = behind.dims();
+        let all = Tensor::cat(vec![start.unsqueeze_dim::<3>(1), behind], 1);
+        let all = all.reshape([batch * (most + 1), width]);
+        let place =
+            |(b, turns): (usize, &Vec<Turn>)| (0..turns.len()).map(move |m| b * (most + 1) + m);
+        let index: Vec<usize> = self.dialogues.iter().enumerate().flat_map(place).collect();
+        let index = places(&index, &all.device());
+        all.select(0, index)
+    }
+}
+
+/// `rows` for a selection on `device`.
+pub(crate) fn places(rows: &[usize], device: &Device) -> Tensor<1, Int> {
+    let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+    let count = rows.len();
+    Tensor::from_data(TensorData::new(rows, [count]), device)
+}
+
+impl Dialogues {
+    /// Conversations, `size` of them side by side, `turns` turns at a time.
+    ///
+    /// # Panics
+    ///
+    /// If `size` or `turns` is 0, or a conversation has no turn.
+    pub fn new(dialogues: Vec<Vec<Turn>>, size: usize, turns: usize, order: DialogueOrder) -> Self {
+        assert!(
+            size > 0 && turns > 0,
+            "a batch has conversations and turns, got {size} and {turns}"
+        );
+        assert!(dialogues.iter().all(|turns| !turns.is_empty()), "a conversation has turns");
+        Self { dialogues: Arc::new(dialogues), size, turns, order }
+    }
+}
+
+impl Batches for Dialogues {
+    type Plan = Chunk;
+    type Batch = DialogueBatch;
+
+    fn epoch(&self, seed: u64, epoch: usize) -> Vec<Chunk> {
+        let mut rng = Moment { seed, epoch, step: usize::MAX }.rng();
+        let count = |n: &usize| self.dialogues[*n].len();
+        let mut all: Vec<usize> = (0..self.dialogues.len()).collect();
+        match self.order {
+            DialogueOrder::Sorted => all.sort_by_key(count),
+            DialogueOrder::Shuffled => {
+                // As many turns, give or take a tenth.
+                let mut near: Vec<(usize, usize)> = all
+                    .iter()
+                    .map(|n| ((count(n) as f64 * rng.random_range(0.9..1.1) * 16.0) as usize, *n))
+                    .collect();
+                near.sort_unstable();
+                all = near.into_iter().map(|(_, n)| n).collect();
+            }
+        }
+        let mut groups: Vec<&[usize]> = all.chunks(self.size).collect();
+        if self.order == DialogueOrder::Shuffled {
+            groups.shuffle(&mut rng);
+        }
+        let chunks = |rows: &[usize]| -> Vec<Chunk> {
+            let most = rows.iter().map(count).max().unwrap_or(0);
+            let starts = (0..most).step_by(self.turns);
+            starts.map(|from| Chunk { rows: rows.to_vec(), from }).collect()
+        };
+        groups.into_iter().flat_map(chunks).collect()
+    }
+
+    fn batch(&self, Chunk { rows, from }: &Chunk) -> DialogueBatch {
+        let cut = |row: &usize| {
+            let turns = &self.dialogues[*row];
+            let to = turns.len().min(from + self.turns);
+            turns[(*from).min(to)..to].to_vec()
+        };
+        DialogueBatch { dialogues: rows.iter().map(cut).collect(), past: past(*from) }
+    }
+
+    fn past(&self, Chunk { from, .. }: &Chunk) -> Past {
+        past(*from)
+    }
+}
+
+fn past(from: usize) -> Past {
+    match from {
+        0 => Past::None,
+        _ => Past::Carried,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DType;
+    use recurrent_testkit::assert_close;
+
+    use super::*;
+
+    fn batch() -> DialogueBatch {
+        DialogueBatch::whole(vec![vec![vec![5], vec![6, 7]], vec![], vec![vec![8]]])
+    }
+
+    #[test]
+    fn turns_are_rows_and_find_their_place_again() {
+        let batch = batch();
+        assert_eq!((batch.size(), batch.tokens(), batch.turns().len()), (3, 7, 3));
+        assert_eq!(
+            batch.ended().rows().collect::<Vec<_>>(),
+            [vec![5, 3], vec![6, 7, 3], vec![8, 3]]
+        );
+        let like = (&Device::flex(), DType::F64);
+        let nested = batch.nested(Tensor::from_data([[1.0], [2.0], [3.0]], like));
+        assert_close(&nested, [[[1.0], [2.0]], [[0.0], [0.0]], [[3.0], [0.0]]], 0.0);
+        let start = Tensor::from_data([[10.0], [20.0], [30.0]], like);
+        assert_close(&batch.before(start, nested), [[10.0], [1.0], [30.0]], 0.0);
+    }
+
+    /// In chunks, every turn of every conversation comes once, in order, in the row of its conversation.
+    #[test]
+    fn chunks_go_on_row_by_row() {
+        // Conversation `n` has `n` turns of one token each, which says which turn of which it is.
+        let turn = |n: u32, m: u32| vec![n * 100 + m];
+        let dialogues: Vec<Vec<Turn>> =
+            (1..=9).map(|n| (0..n).map(|m| turn(n, m)).collect()).collect();
+        for order in [DialogueOrder::Sorted, DialogueOrder::Shuffled] {
+            let all = Dialogues::new(dialogues.clone(), 4, 2, order);
+            let mut seen: Vec<Vec<Turn>> = Vec::new();
+            let mut open: Vec<Vec<Turn>> = Vec::new();
+            for plan in all.epoch(1, 1) {
+                let batch = all.batch(&plan);
+                assert_eq!(batch.past, all.past(&plan));
+                if batch.past == Past::None {
+                    seen.append(&mut open);
+                    open = vec![Vec::new(); batch.size()];
+                }
+                assert!(batch.dialogues.iter().any(|turns| !turns.is_empty()));
+                for (open, turns) in open.iter_mut().zip(batch.dialogues) {
+                    assert!(turns.len() <= 2);
+                    open.extend(turns);
+                }
+            }
+            seen.append(&mut open);
+            seen.sort();
+            assert_eq!(seen, dialogues);
+        }
+        let orders: Vec<Vec<usize>> = (1..3)
+            .map(|epoch| {
+                let all = Dialogues::new(dialogues.clone(), 1, 9, DialogueOrder::Shuffled);
+                all.epoch(1, epoch).into_iter().flat_map(|chunk| chunk.rows).collect()
+            })
+            .collect();
+        assert_ne!(orders[0], orders[1]);
+    }
+}
