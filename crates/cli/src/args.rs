@@ -31,7 +31,7 @@ pub enum Command {
     /// Show how likely a model finds given outputs: lines of source, tab and target on standard input,
     /// log-probabilities in nats on standard output
     Score(Score),
-    /// Let a language model write
+    /// Let a language model write, or a variational autoencoder draw
     Generate(Generate),
     /// Show how a model cuts lines of text: standard input to standard output
     Tokenize(Tokenize),
@@ -86,9 +86,12 @@ pub struct Evaluate {
     /// Model folders; several vote as an ensemble
     #[arg(required = true, value_name = "MODEL")]
     pub models: Vec<PathBuf>,
-    /// The examples, in the format that the model was trained on
+    /// The examples, in the format that the model was trained on; of pictures, an IDX file
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// What the pictures show, an IDX file; for a model of pictures
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
     /// Where to compute
     #[command(flatten)]
     pub device: OnDevice,
@@ -123,7 +126,7 @@ pub struct Evaluate {
     /// Show the scores by the length of the source, so many tokens at a time
     #[arg(long, value_name = "TOKENS")]
     pub by_length: Option<NonZeroUsize>,
-    /// Draw what is compared into this folder
+    /// Draw what is compared into this folder, or what a model of pictures makes
     #[arg(long, value_name = "DIR")]
     pub pictures: Option<PathBuf>,
     /// How results are shown
@@ -249,15 +252,21 @@ pub struct Generate {
     /// Where to compute
     #[command(flatten)]
     pub device: OnDevice,
-    /// What the text begins with
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub prompt: String,
-    /// How many texts are written
+    /// What the text begins with; nothing by default
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// How many texts are written, or pictures drawn
     #[arg(long, value_name = "N", default_value = "1")]
     pub count: NonZeroUsize,
-    /// The most tokens of a text
-    #[arg(long, value_name = "N", default_value = "500")]
-    pub length: NonZeroUsize,
+    /// The most tokens of a text; 500 by default
+    #[arg(long, value_name = "N")]
+    pub length: Option<NonZeroUsize>,
+    /// Where pictures go; for a model of pictures
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What the pictures show, for a model that is told; all it knows in turn by default
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<usize>,
     /// How tokens are drawn
     #[command(flatten)]
     pub drawing: Drawing,

@@ -1,11 +1,14 @@
 //! What a model learns from and is measured on: files of a configuration, read and prepared.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use anyhow::Context;
+use recurrent_generative::Pictures;
 use recurrent_text::{Pair, PairFiles, PairTransform, TargetLanguages, oversampled};
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
+
+use crate::picture_files::PicturesConfig;
 
 /// Which files. Paths are relative to where the program is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,18 @@ pub struct DataConfig {
     /// For one model of many languages: which are learned from which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<LanguagePair>,
+    /// For a model of pictures, in the place of all that is above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PicturesConfig>,
+}
+
+/// What a model learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExampleKind {
+    /// Pairs of texts; a language model from their targets.
+    Pairs,
+    /// Pictures.
+    Pictures,
 }
 
 /// Two languages, and files of texts in both.
@@ -69,7 +84,45 @@ impl DataConfig {
         TargetLanguages::new(self.pairs.iter().map(|pair| &pair.to))
     }
 
-    pub(crate) fn validate(&self) -> Result<(), OutOfRange> {
+    /// Checks that there is what a model of this kind learns from, and nothing else.
+    pub(crate) fn validate(&self, kind: ExampleKind) -> Result<(), OutOfRange> {
+        match (kind, &self.pictures) {
+            (ExampleKind::Pairs, None) => self.validate_pairs(),
+            (ExampleKind::Pairs, Some(_)) => {
+                let range = "left out for a model of texts";
+                Err(OutOfRange::new("data.pictures", "files", range))
+            }
+            (ExampleKind::Pictures, None) => {
+                let range = "given for a model of pictures";
+                Err(OutOfRange::new("data.pictures", "nothing", range))
+            }
+            (ExampleKind::Pictures, Some(pictures)) => {
+                self.validate_no_texts()?;
+                pictures.validate().map_err(|wrong| wrong.under("data.pictures"))
+            }
+        }
+    }
+
+    /// A model of pictures reads no texts.
+    fn validate_no_texts(&self) -> Result<(), OutOfRange> {
+        let given = [
+            ("train", self.train.is_some()),
+            ("valid", self.valid.is_some()),
+            ("test", self.test.is_some()),
+            ("pairs", !self.pairs.is_empty()),
+            ("transform", self.transform != PairTransform::default()),
+            ("temperature", !is_as_they_are(&self.temperature)),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let range = "left out for a model of pictures, which has `data.pictures`";
+                Err(OutOfRange::new(format!("data.{key}"), "something", range))
+            }
+        }
+    }
+
+    fn validate_pairs(&self) -> Result<(), OutOfRange> {
         let sets = [("train", &self.train), ("valid", &self.valid), ("test", &self.test)];
         for (key, files) in sets {
             let several = !self.pairs.is_empty();
@@ -101,40 +154,106 @@ impl DataConfig {
     }
 }
 
-/// What is learned from and measured on.
+/// What is learned from and measured on: sets of examples of one kind.
 #[derive(Debug)]
-pub struct Data {
+pub struct Data<S> {
     /// What the model learns from.
-    pub train: Vec<Pair>,
+    pub train: S,
     /// What chooses the best epoch.
-    pub valid: Vec<Pair>,
+    pub valid: S,
     /// What the model is measured on after training.
-    pub test: Option<Vec<Pair>>,
+    pub test: Option<S>,
 }
 
-/// By which data are known again, as `data.json` has it.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// How many there are.
-    pub pairs: usize,
-    /// Of all pairs in their order, as eight hexadecimal digits.
-    pub crc32: String,
+/// Examples of one kind.
+pub trait ExampleSet {
+    /// How many there are, and of what.
+    fn count(&self) -> Count;
+
+    /// Shows all of them to `hasher`, in their order.
+    fn hash(&self, hasher: &mut crc32fast::Hasher);
 }
 
-impl Fingerprint {
-    fn of(pairs: &[Pair]) -> Self {
-        let mut hasher = crc32fast::Hasher::new();
-        for Pair { source, target } in pairs {
+/// A number of examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// Of pairs of texts.
+    Pairs(usize),
+    /// Of pictures.
+    Pictures(usize),
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pairs(count) => write!(f, "{count} pairs"),
+            Self::Pictures(count) => write!(f, "{count} pictures"),
+        }
+    }
+}
+
+impl ExampleSet for Vec<Pair> {
+    fn count(&self) -> Count {
+        Count::Pairs(self.len())
+    }
+
+    fn hash(&self, hasher: &mut crc32fast::Hasher) {
+        for Pair { source, target } in self {
             // No text has a zero byte.
             for bytes in [source.as_bytes(), &[0], target.as_bytes(), &[0]] {
                 hasher.update(bytes);
             }
         }
-        Self { pairs: pairs.len(), crc32: format!("{:08x}", hasher.finalize()) }
     }
 }
 
-impl Data {
+impl ExampleSet for Pictures {
+    fn count(&self) -> Count {
+        Count::Pictures(Self::count(self))
+    }
+
+    fn hash(&self, hasher: &mut crc32fast::Hasher) {
+        for number in [self.rows, self.columns] {
+            hasher.update(&(number as u64).to_le_bytes());
+        }
+        for grey in &self.values {
+            hasher.update(&grey.to_le_bytes());
+        }
+        for label in self.labels.iter().flatten() {
+            hasher.update(&(*label as u64).to_le_bytes());
+        }
+    }
+}
+
+/// By which a set of examples is known again, as `data.json` has it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// How many there are: `"pairs": 120`.
+    #[serde(flatten)]
+    pub count: Count,
+    /// Of all examples in their order, as eight hexadecimal digits.
+    pub crc32: String,
+}
+
+impl Fingerprint {
+    fn of(set: &impl ExampleSet) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        set.hash(&mut hasher);
+        Self { count: set.count(), crc32: format!("{:08x}", hasher.finalize()) }
+    }
+}
+
+impl<S: ExampleSet> Data<S> {
+    /// What the sets are known by.
+    pub fn fingerprints(&self) -> BTreeMap<String, Fingerprint> {
+        let sets = [("train", Some(&self.train)), ("valid", Some(&self.valid))];
+        let sets = sets.into_iter().chain([("test", self.test.as_ref())]);
+        sets.filter_map(|(key, set)| Some((key.to_owned(), Fingerprint::of(set?)))).collect()
+    }
+}
+
+impl Data<Vec<Pair>> {
     /// Reads all files.
     ///
     /// # Errors
@@ -183,14 +302,6 @@ impl Data {
             valid,
             test: (!test.is_empty()).then_some(test),
         })
-    }
-
-    /// What the sets are known by.
-    pub fn fingerprints(&self) -> BTreeMap<String, Fingerprint> {
-        let sets = [("train", Some(&self.train)), ("valid", Some(&self.valid))];
-        let sets = sets.into_iter().chain([("test", self.test.as_ref())]);
-        let known = sets.filter_map(|(key, pairs)| Some((key.to_owned(), Fingerprint::of(pairs?))));
-        known.collect()
     }
 }
 

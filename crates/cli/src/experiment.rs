@@ -1,5 +1,6 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
+use recurrent_generative::{AutoencoderConfig, Condition, VaeConfig};
 use recurrent_gnmt::GnmtConfig;
 use recurrent_seq2seq::{
     DecoderKind, LanguageModelConfig, Seq2SeqConfig,
@@ -9,7 +10,13 @@ use recurrent_text::{BatchSize, Bucketing, TokenizerConfig};
 use recurrent_training::{OutOfRange, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{data::DataConfig, decode::Search, metric::Metric, settings::Validate};
+use crate::{
+    data::{DataConfig, ExampleKind},
+    decode::Search,
+    metric::Metric,
+    picture_files::PicturesConfig,
+    settings::Validate,
+};
 
 /// A whole experiment, as a file that people write. `configs/reference.toml` comments every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,9 +24,10 @@ use crate::{data::DataConfig, decode::Search, metric::Metric, settings::Validate
 pub struct Experiment {
     /// What is learned from and measured on.
     pub data: DataConfig,
-    /// What a token is.
-    pub tokens: TokensConfig,
-    /// How batches are made.
+    /// What a token is. Required for a model of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokensConfig>,
+    /// How batches of texts are made.
     #[serde(default = "batches")]
     pub batches: Bucketing,
     /// Which model.
@@ -57,6 +65,20 @@ pub enum ModelConfig {
     Gnmt(GnmtConfig),
     /// Text, token by token. It learns from the targets of its data.
     LanguageModel(LanguageModelConfig),
+    /// Pictures to codes and back.
+    Autoencoder(AutoencoderConfig),
+    /// The same with a prior from which new pictures are drawn.
+    Vae(VaeConfig),
+}
+
+impl ModelConfig {
+    /// What it learns from.
+    pub fn learns_from(&self) -> ExampleKind {
+        match self {
+            Self::Seq2seq(_) | Self::Gnmt(_) | Self::LanguageModel(_) => ExampleKind::Pairs,
+            Self::Autoencoder(_) | Self::Vae(_) => ExampleKind::Pictures,
+        }
+    }
 }
 
 /// How outputs are searched for and measured.
@@ -76,6 +98,10 @@ pub struct EvaluationConfig {
     pub pruning: Option<Pruning>,
     /// Sources of the validation set that are decoded after every epoch; all by default.
     pub valid_outputs: Option<usize>,
+    /// Draws a picture of the importance-weighted bound that is measured in the end, above 0; of a
+    /// variational autoencoder. Not measured by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub importance: Option<usize>,
 }
 
 impl Default for EvaluationConfig {
@@ -87,6 +113,7 @@ impl Default for EvaluationConfig {
             coverage_penalty: 0.0,
             pruning: None,
             valid_outputs: None,
+            importance: None,
         }
     }
 }
@@ -121,8 +148,11 @@ impl EvaluationConfig {
             at_least("evaluation.pruning.token", 0.0, pruning.token)?;
             at_least("evaluation.pruning.finished", 0.0, pruning.finished)?;
         }
-        let outputs = self.valid_outputs.map(|outputs| outputs as f64);
-        outputs.map_or(Ok(()), |outputs| at_least("evaluation.valid_outputs", 1.0, outputs))
+        let counts = [("valid_outputs", self.valid_outputs), ("importance", self.importance)];
+        counts
+            .into_iter()
+            .filter_map(|(key, count)| Some((key, count?)))
+            .try_for_each(|(key, count)| at_least(&format!("evaluation.{key}"), 1.0, count as f64))
     }
 }
 
@@ -130,15 +160,85 @@ impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
         self.training.validate().map_err(|wrong| wrong.under("training"))?;
-        self.data.validate()?;
+        let kind = self.model.learns_from();
+        self.data.validate(kind)?;
         self.validate_metric()?;
+        match kind {
+            ExampleKind::Pairs => self.validate_texts()?,
+            ExampleKind::Pictures => self.validate_pictures()?,
+        }
+        self.validate_model()
+    }
+}
+
+impl Experiment {
+    /// What a token is.
+    ///
+    /// # Errors
+    ///
+    /// If it is not said.
+    pub fn tokens(&self) -> Result<&TokensConfig, OutOfRange> {
+        let range = "given for a model of texts, as `tokens.shared` or `tokens.separate`";
+        self.tokens.as_ref().ok_or_else(|| OutOfRange::new("tokens", "nothing", range))
+    }
+
+    /// Which pictures.
+    ///
+    /// # Errors
+    ///
+    /// If it is not said.
+    pub fn pictures(&self) -> Result<&PicturesConfig, OutOfRange> {
+        let range = "given for a model of pictures";
+        let pictures = self.data.pictures.as_ref();
+        pictures.ok_or_else(|| OutOfRange::new("data.pictures", "nothing", range))
+    }
+
+    /// What is only said of texts, and what is never said of them.
+    fn validate_texts(&self) -> Result<(), OutOfRange> {
         self.validate_coverage()?;
         let several = !self.data.pairs.is_empty();
-        let shared = matches!(self.tokens, TokensConfig::Shared(_));
+        let shared = matches!(self.tokens()?, TokensConfig::Shared(_));
         let range = "`shared` for a model of several languages";
         OutOfRange::check("tokens", "separate", |_| shared || !several, range)?;
         let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
         OutOfRange::check("batches.size", size, |size| *size > 0, "above 0")?;
+        let range = "left out for a model of texts, which has no latent variable to draw";
+        absent("evaluation.importance", self.evaluation.importance, range)
+    }
+
+    /// What is only said of pictures, and what is never said of them.
+    fn validate_pictures(&self) -> Result<(), OutOfRange> {
+        let range = "left out for a model of pictures";
+        let usual = EvaluationConfig {
+            importance: self.evaluation.importance,
+            ..EvaluationConfig::default()
+        };
+        let given = [
+            ("tokens", self.tokens.is_some()),
+            ("batches", self.batches != batches()),
+            ("evaluation", self.evaluation != usual),
+        ];
+        for (key, given) in given {
+            absent(key, given.then_some("something"), range)?;
+        }
+        match &self.model {
+            ModelConfig::Autoencoder(_) => {
+                let range = "left out for an autoencoder, which is no likelihood";
+                absent("evaluation.importance", self.evaluation.importance, range)
+            }
+            ModelConfig::Vae(VaeConfig { condition: Condition::Label, .. }) => {
+                let pictures = self.pictures()?;
+                pictures.validate_labels().map_err(|wrong| wrong.under("data.pictures"))
+            }
+            ModelConfig::Vae(_)
+            | ModelConfig::Seq2seq(_)
+            | ModelConfig::Gnmt(_)
+            | ModelConfig::LanguageModel(_) => Ok(()),
+        }
+    }
+
+    fn validate_model(&self) -> Result<(), OutOfRange> {
+        let shared = !matches!(self.tokens, Some(TokensConfig::Separate { .. }));
         let (key, checked) = match &self.model {
             // Sizes are known when the data is read; here only whether they are the same counts.
             ModelConfig::Seq2seq(config) => {
@@ -152,12 +252,12 @@ impl Validate for Experiment {
                 OutOfRange::check("tokens", "separate", |_| shared, range)?;
                 ("model.language_model", config.validate(4))
             }
+            ModelConfig::Autoencoder(config) => ("model.autoencoder", config.validate()),
+            ModelConfig::Vae(config) => ("model.vae", config.validate()),
         };
         checked.map_err(|wrong| wrong.under(key))
     }
-}
 
-impl Experiment {
     /// A model that looks nowhere covers nothing. Found out here, and not when the test set is
     /// decoded after training.
     fn validate_coverage(&self) -> Result<(), OutOfRange> {
@@ -177,13 +277,26 @@ impl Experiment {
 
     /// The metric that chooses the best epoch has to be among those that are measured.
     fn validate_metric(&self) -> Result<(), OutOfRange> {
-        let mut names = vec!["nll", "ppl"];
-        if let ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) = self.model {
-            names.extend(self.evaluation.metrics.iter().map(|metric| metric.name()));
-        }
+        let metrics = || self.evaluation.metrics.iter().map(|metric| metric.name());
+        let (names, why) = match self.model {
+            ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) => {
+                (["nll", "ppl"].into_iter().chain(metrics()).collect(), MEASURED)
+            }
+            ModelConfig::LanguageModel(_) => (vec!["nll", "ppl"], MEASURED),
+            ModelConfig::Autoencoder(_) => (vec!["nll"], ""),
+            ModelConfig::Vae(_) => (vec!["nll", "reconstruction", "kl"], ""),
+        };
         let name = &self.training.metric.name;
-        let range = format!("one of {}: what `evaluation.metrics` measures", names.join(", "));
+        let range = format!("one of {}{why}", names.join(", "));
         let holds = |name: &&String| names.contains(&name.as_str());
         OutOfRange::check("training.metric.name", name, holds, &range)
     }
+}
+
+/// Where scores of texts come from.
+const MEASURED: &str = ": what `evaluation.metrics` measures";
+
+/// Refuses a value where there should be none.
+fn absent<T: ToString>(field: &str, value: Option<T>, range: &str) -> Result<(), OutOfRange> {
+    value.map_or(Ok(()), |value| Err(OutOfRange::new(field, value, range)))
 }

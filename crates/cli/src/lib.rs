@@ -15,6 +15,8 @@
 //! | how do models and searches compare | [`comparison`] |
 //! | from which language to which, how well | [`language_matrix`] |
 //! | what does a training look like | [`picture`] |
+//! | which pictures, in which files | [`picture_files`], [`idx`] |
+//! | what does a model of pictures do, what does it make | [`picture_model`], [`gallery`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
 //! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
@@ -34,11 +36,15 @@ pub mod error;
 pub mod examples;
 pub mod experiment;
 pub mod folder;
+pub mod gallery;
+pub mod idx;
 pub mod int8_weights;
 pub mod interrupt;
 pub mod language_matrix;
 pub mod metric;
 pub mod picture;
+pub mod picture_files;
+pub mod picture_model;
 pub mod pytorch;
 pub mod report;
 pub mod settings;

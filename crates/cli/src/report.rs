@@ -2,6 +2,7 @@
 
 use std::{io::Write, path::Path};
 
+use recurrent_generative::{Collapse, LatentReport};
 use recurrent_training::{AverageRecord, EpochRecord, Monitor, Scores};
 use serde::Serialize;
 
@@ -11,12 +12,44 @@ use crate::{
 };
 
 /// What was measured of a model, and what it wrote.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Measured {
     /// What was measured.
+    #[serde(serialize_with = "as_object")]
     pub scores: Scores,
-    /// What is worth looking at.
+    /// What its likelihoods and errors are counted in.
+    #[serde(skip)]
+    pub unit: Unit,
+    /// Texts that are worth looking at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+    /// What a latent variable is used for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latent: Option<LatentReport>,
+}
+
+/// What likelihoods and errors are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// A token at a time.
+    #[default]
+    NatsAToken,
+    /// A picture at a time.
+    NatsAPicture,
+    /// Squared, and a picture at a time.
+    SquaresAPicture,
+}
+
+impl Unit {
+    /// What stands behind a score of this name; nothing behind those that are shares, or have none.
+    fn of(self, score: &str) -> &'static str {
+        match (self, score) {
+            (Self::NatsAToken, "nll") => " nats a token",
+            (Self::NatsAToken, _) => "",
+            (Self::NatsAPicture, _) => " nats a picture",
+            (Self::SquaresAPicture, _) => " squared, a picture",
+        }
+    }
 }
 
 /// One text that a model has written.
@@ -35,11 +68,9 @@ pub struct Example {
 pub struct Report {
     /// What was measured on: `test` or `valid`.
     pub set: &'static str,
-    /// What was measured.
-    #[serde(serialize_with = "as_object")]
-    pub scores: Scores,
-    /// Worked examples.
-    pub examples: Vec<Example>,
+    /// What was measured, and worked examples.
+    #[serde(flatten)]
+    pub measured: Measured,
     /// The epoch whose weights these are; none if they are the mean of several.
     pub best_epoch: Option<usize>,
     /// The mean of the last epochs, if the configuration asks for one, and what validation measured
@@ -87,9 +118,7 @@ impl Report {
             self.seconds
         )?;
         writeln!(out, "\n{}", styles.bold(&format!("On the {} set", self.set)))?;
-        show_scores(&self.scores, out)?;
-        writeln!(out, "\n{}", styles.bold("Examples"))?;
-        show_examples(&self.examples, out)?;
+        show_measured(&self.measured, out)?;
         let shown = folder.display();
         writeln!(out, "\nThe model is in {shown}, pictures of it in {shown}/pictures.")
     }
@@ -108,18 +137,70 @@ impl Report {
     }
 }
 
+/// Scores, what a latent variable is used for, and examples, where there are any.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn show_measured(measured: &Measured, out: &mut dyn Write) -> std::io::Result<()> {
+    show_scores(&measured.scores, measured.unit, out)?;
+    if let Some(latent) = &measured.latent {
+        show_latent(latent, out)?;
+    }
+    if !measured.examples.is_empty() {
+        writeln!(out, "\n{}", Stream::Stdout.styles().bold("Examples"))?;
+        show_examples(&measured.examples, out)?;
+    }
+    Ok(())
+}
+
 /// A line for each score.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn show_scores(scores: &Scores, out: &mut dyn Write) -> std::io::Result<()> {
+pub fn show_scores(scores: &Scores, unit: Unit, out: &mut dyn Write) -> std::io::Result<()> {
     let mut table = Table::new([Align::Left, Align::Left]);
     for (name, value) in scores.iter() {
-        let unit = if name == "nll" { " nats a token" } else { "" };
-        table.row([name.to_owned(), format!("{}{unit}", score(name, value))]);
+        table.row([name.to_owned(), format!("{}{}", score(name, value), unit.of(name))]);
     }
     write!(out, "{table}")
+}
+
+/// What a latent variable is used for, dimension by dimension.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn show_latent(latent: &LatentReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let dimensions = latent.kl_by_dimension.len();
+    writeln!(out, "\n{}", Stream::Stdout.styles().bold("The latent variable"))?;
+    let by_dimension = latent.kl_by_dimension.iter().map(|kl| format!("{kl:.2}"));
+    let mut table = Table::new([Align::Left, Align::Left]);
+    table.row(["active units", &format!("{} of {dimensions}", latent.active_units)]);
+    table.row(["mutual information", &format!("{:.2} nats", latent.mutual_information)]);
+    table.row(["kl by dimension", &by_dimension.collect::<Vec<_>>().join(" ")]);
+    write!(out, "{table}")?;
+    writeln!(out, "{}", collapse(latent))
+}
+
+/// Whether the posterior has collapsed, in words.
+pub fn collapse(latent: &LatentReport) -> String {
+    let dimensions = latent.kl_by_dimension.len();
+    match latent.collapse {
+        Collapse::None => {
+            "the posterior has not collapsed: every dimension says something".to_owned()
+        }
+        Collapse::Partial => format!(
+            "the posterior has collapsed in part: some of its {dimensions} dimensions are as the prior \
+             and say nothing"
+        ),
+        Collapse::Whole => {
+            "the posterior has collapsed: it is the prior, and the model does without its \
+                            latent variable"
+                .to_owned()
+        }
+    }
 }
 
 /// A score as it is shown.
@@ -128,7 +209,13 @@ pub fn score(name: &str, value: f64) -> String {
         _ if !value.is_finite() => "not finite".to_owned(),
         "nll" => format!("{value:.4}"),
         "ppl" => format!("{value:.3}"),
-        "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
+        "bleu"
+        | "character_bleu"
+        | "chrf"
+        | "reconstruction"
+        | "kl"
+        | "iw"
+        | "principal_components" => format!("{value:.2}"),
         _ => format!("{value:.2} %"),
     }
 }

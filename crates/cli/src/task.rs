@@ -11,6 +11,7 @@ use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
 
 use crate::{
     any_translator::TranslatorConfig,
+    data::ExampleSet,
     decode::Search,
     examples::{PairBatches, TextBatches, Tokenizers},
     experiment::Experiment,
@@ -38,6 +39,9 @@ pub trait Task {
     /// The model.
     type Model: Learn;
 
+    /// Examples, as files have them.
+    type Set: ExampleSet;
+
     /// Batches of what it learns from.
     type Batches: Batches<Batch = <Self::Model as Learn>::Batch>;
 
@@ -58,21 +62,28 @@ pub trait Task {
     /// If the other one has other tokens or sizes, or is not whole.
     fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model>;
 
-    /// Batches of `pairs`, which an error calls `key`.
+    /// Batches of the examples that the model learns from.
     ///
     /// # Errors
     ///
     /// If batches cannot be made of them.
-    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<Self::Batches>;
+    fn batches(&self, train: &Self::Set) -> anyhow::Result<Self::Batches>;
 
-    /// What is measured on `pairs` at the end of every epoch.
+    /// What is measured on `valid` at the end of every epoch.
     ///
     /// # Errors
     ///
-    /// If batches cannot be made of them.
-    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>>;
+    /// If it cannot be measured on them.
+    fn validation(&self, valid: &Self::Set) -> anyhow::Result<Validation<Self::Model>>;
 
-    /// What is measured on `pairs` in the end, and what is worth looking at: pictures go into the
+    /// Whether [`report`](Self::report) can be made of `test`: found out before training.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot.
+    fn check(&self, test: &Self::Set) -> anyhow::Result<()>;
+
+    /// What is measured on `test` in the end, and what is worth looking at: pictures go into the
     /// folder.
     ///
     /// # Errors
@@ -81,7 +92,7 @@ pub trait Task {
     fn report(
         &self,
         model: &Self::Model,
-        pairs: &[Pair],
+        test: &Self::Set,
         at: &Moment,
         folder: &ModelFolder,
     ) -> anyhow::Result<Measured>;
@@ -107,13 +118,14 @@ impl<C: TranslatorConfig> Translation<C> {
     pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
         let languages = experiment.data.languages()?;
         let texts =
-            TextToText::learn(config.clone().into(), &experiment.tokens, &languages, train)?;
+            TextToText::learn(config.clone().into(), experiment.tokens()?, &languages, train)?;
         Ok(Self { config: config.clone(), texts, experiment: experiment.clone() })
     }
 }
 
 impl<C: TranslatorConfig> Task for Translation<C> {
     type Model = C::Model;
+    type Set = Vec<Pair>;
     type Batches = PairBatches;
 
     fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
@@ -140,12 +152,16 @@ impl<C: TranslatorConfig> Task for Translation<C> {
         load().with_context(|| format!("--init {shown}"))
     }
 
-    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<PairBatches> {
-        self.texts.batches(pairs, &self.experiment.batches, key)
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<PairBatches> {
+        self.texts.batches(train, &self.experiment.batches, "data.train")
     }
 
-    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
-        let batches = self.batches(pairs, "data.valid")?;
+    fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {
+        self.texts.batches(test, &self.experiment.batches, "data.test").map(|_| ())
+    }
+
+    fn validation(&self, pairs: &Vec<Pair>) -> anyhow::Result<Validation<Self::Model>> {
+        let batches = self.texts.batches(pairs, &self.experiment.batches, "data.valid")?;
         let mut groups = group_references(pairs);
         if let Some(count) = self.experiment.evaluation.valid_outputs {
             groups = evenly(groups, count);
@@ -164,12 +180,13 @@ impl<C: TranslatorConfig> Task for Translation<C> {
     fn report(
         &self,
         model: &Self::Model,
-        pairs: &[Pair],
+        pairs: &Vec<Pair>,
         at: &Moment,
         folder: &ModelFolder,
     ) -> anyhow::Result<Measured> {
         let evaluation = &self.experiment.evaluation;
-        let scores = validation_loss(model, &self.batches(pairs, "data.test")?, at).scores();
+        let batches = self.texts.batches(pairs, &self.experiment.batches, "data.test")?;
+        let scores = validation_loss(model, &batches, at).scores();
         let models = std::slice::from_ref(model);
         let how = (evaluation.search(), evaluation.metrics.as_slice());
         let (measured, groups, outputs) = measured(&self.texts, models, pairs, how, scores)?;
@@ -202,7 +219,7 @@ pub fn measured<M: Translator>(
         references: group.targets.clone(),
     };
     let examples = spread(&groups, &outputs, EXAMPLES).map(example).collect();
-    Ok((Measured { scores, examples }, groups, outputs))
+    Ok((Measured { scores, examples, ..Measured::default() }, groups, outputs))
 }
 
 /// `count` of `groups`, or all if there are no more, from the first to the last: each pair of languages
@@ -260,7 +277,7 @@ impl Language {
         experiment: &Experiment,
         train: &[Pair],
     ) -> anyhow::Result<Self> {
-        let text = TextModel::learn(config, &experiment.tokens, train)?;
+        let text = TextModel::learn(config, experiment.tokens()?, train)?;
         Ok(Self::of(text, experiment))
     }
 
@@ -268,10 +285,18 @@ impl Language {
     pub fn of(text: TextModel, experiment: &Experiment) -> Self {
         Self { text, experiment: experiment.clone() }
     }
+
+    /// Batches of the targets of `pairs`, which an error calls `key`.
+    fn texts(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
+        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
+        TextBatches::new(texts, &self.experiment.batches)
+            .with_context(|| format!("`{key}` cannot be used"))
+    }
 }
 
 impl Task for Language {
     type Model = LanguageModel<AnyCell>;
+    type Set = Vec<Pair>;
     type Batches = TextBatches;
 
     fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
@@ -294,29 +319,32 @@ impl Task for Language {
         load().with_context(|| format!("--init {}", other.display()))
     }
 
-    fn batches(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
-        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
-        TextBatches::new(texts, &self.experiment.batches)
-            .with_context(|| format!("`{key}` cannot be used"))
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<TextBatches> {
+        self.texts(train, "data.train")
     }
 
-    fn validation(&self, pairs: &[Pair]) -> anyhow::Result<Validation<Self::Model>> {
-        let batches = self.batches(pairs, "data.valid")?;
+    fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {
+        self.texts(test, "data.test").map(|_| ())
+    }
+
+    fn validation(&self, pairs: &Vec<Pair>) -> anyhow::Result<Validation<Self::Model>> {
+        let batches = self.texts(pairs, "data.valid")?;
         Ok(Box::new(move |model, at| Ok(validation_loss(model, &batches, at).scores())))
     }
 
     fn report(
         &self,
         model: &Self::Model,
-        pairs: &[Pair],
+        pairs: &Vec<Pair>,
         at: &Moment,
         _: &ModelFolder,
     ) -> anyhow::Result<Measured> {
-        let scores = validation_loss(model, &self.batches(pairs, "data.test")?, at).scores();
+        let scores = validation_loss(model, &self.texts(pairs, "data.test")?, at).scores();
         let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
         let texts = self.text.write(model, "", &sampling, self.text.about.longest)?;
         let example = |output| Example { source: String::new(), output, references: Vec::new() };
-        Ok(Measured { scores, examples: texts.into_iter().map(example).collect() })
+        let examples = texts.into_iter().map(example).collect();
+        Ok(Measured { scores, examples, ..Measured::default() })
     }
 }
 

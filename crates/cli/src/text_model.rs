@@ -70,9 +70,8 @@ impl TextModel {
     /// If a file of it is missing, damaged, or does not fit the others, or it is of another kind.
     pub fn load(path: &Path, device: &Device) -> anyhow::Result<(Self, LanguageModel<AnyCell>)> {
         let folder = ModelFolder::open(path)?;
-        let kind = folder.kind().unwrap_or_default();
+        folder.expect_kind(&[KIND])?;
         let shown = path.display();
-        ensure!(kind == KIND, "{shown} holds a model of the kind `{kind}`, needed is `{KIND}`");
         let about: About = folder.model()?;
         let name = || format!("{shown}/{}", Part::Tokenizer.file_name());
         let tokenizer =

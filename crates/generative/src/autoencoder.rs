@@ -24,6 +24,7 @@ use crate::{
     Activation, Dense, DenseStack, PictureBatch, noise,
     reconstruction::{chances, cross_entropy, squared_error},
     sizes::{at_least_one, share},
+    vae::not_finite,
 };
 
 /// Sizes and kinds of an [`Autoencoder`].
@@ -212,6 +213,11 @@ impl AutoencoderConfig {
 }
 
 impl Autoencoder {
+    /// Where the model is, and its dtype.
+    pub fn like(&self) -> Tensor<2> {
+        self.code.w.as_ref().expect("the code has weights").val()
+    }
+
     /// `x`, `[B, D]`, to its code, `[B, Z]`.
     ///
     /// # Panics
@@ -317,7 +323,7 @@ impl Learn for Autoencoder {
     type Carried = ();
 
     fn learn(&self, batch: &PictureBatch, _: Option<()>, at: &Moment) -> (Loss, ()) {
-        let x = batch.tensor(&self.code.w.as_ref().expect("the code has weights").val());
+        let x = batch.tensor(&self.like());
         let read = match x.device().is_autodiff() {
             true => self.config.noise.on(x.clone(), &mut at.rng()),
             false => x.clone(),
@@ -330,5 +336,17 @@ impl Learn for Autoencoder {
             Some(penalty) => error + penalty,
         };
         (Loss { sum, weight: batch.size() as f64, nll, items: batch.size() }, ())
+    }
+
+    fn not_finite(&self, batch: &PictureBatch, at: &Moment) -> Vec<&'static str> {
+        let x = batch.tensor(&self.like());
+        let z = self.encode(self.config.noise.on(x.clone(), &mut at.rng()));
+        let reconstruction = self.config.reconstruction.of(x, self.decode(z.clone()));
+        match self.config.sparsity.of(z) {
+            None => not_finite([("reconstruction", reconstruction)]),
+            Some(sparsity) => {
+                not_finite([("reconstruction", reconstruction), ("sparsity", sparsity)])
+            }
+        }
     }
 }

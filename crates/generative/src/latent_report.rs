@@ -97,6 +97,20 @@ impl Latents {
         self.means.chunks(self.d_latent.max(1))
     }
 
+    /// The dimensions whose mean varies from example to example.
+    pub fn active(&self) -> Vec<usize> {
+        let varies = |j: &usize| {
+            let mean = self.mean_of(&self.means, *j);
+            let apart = self.means.iter().skip(*j).step_by(self.d_latent);
+            apart.map(|x| (x - mean).powi(2)).sum::<f64>() / self.examples() as f64 > VARIES
+        };
+        (0..self.d_latent).filter(varies).collect()
+    }
+
+    fn mean_of(&self, numbers: &[f64], j: usize) -> f64 {
+        numbers.iter().skip(j).step_by(self.d_latent).sum::<f64>() / self.examples() as f64
+    }
+
     /// What is found.
     ///
     /// # Panics
@@ -105,20 +119,13 @@ impl Latents {
     pub fn report(&self) -> LatentReport {
         let examples = self.examples();
         assert!(examples > 0, "a report needs examples");
-        let mean_of = |numbers: &[f64], j: usize| {
-            numbers.iter().skip(j).step_by(self.d_latent).sum::<f64>() / examples as f64
-        };
-        let varies = |j: &usize| {
-            let mean = mean_of(&self.means, *j);
-            let apart = self.means.iter().skip(*j).step_by(self.d_latent);
-            apart.map(|x| (x - mean).powi(2)).sum::<f64>() / examples as f64 > VARIES
-        };
-        let kl_by_dimension: Vec<f64> = (0..self.d_latent).map(|j| mean_of(&self.kl, j)).collect();
+        let kl_by_dimension: Vec<f64> =
+            (0..self.d_latent).map(|j| self.mean_of(&self.kl, j)).collect();
         let say = kl_by_dimension.iter().filter(|kl| **kl > SAYS).count();
         LatentReport {
             examples,
             kl: kl_by_dimension.iter().sum(),
-            active_units: (0..self.d_latent).filter(varies).count(),
+            active_units: self.active().len(),
             mutual_information: self.mutual_information(),
             collapse: match say {
                 0 => Collapse::Whole,

@@ -14,6 +14,7 @@
 //! | what does the divergence weigh | [`KlTerm`] |
 //! | what is a latent variable used for, has it collapsed | [`LatentReport`] |
 //! | what could a linear code do | [`PrincipalComponents`] |
+//! | codes, pictures and measures as numbers | [`PictureModel`] |
 //!
 //! *Invariant:* randomness only where a sample is drawn, and by the moment of a training or a seed,
 //! so that every device draws the same.
@@ -27,6 +28,7 @@ mod hred;
 mod kl_term;
 mod latent_report;
 pub mod noise;
+mod picture_model;
 mod pictures;
 mod principal_components;
 pub mod reconstruction;
@@ -46,6 +48,7 @@ pub use gaussian::{DiagonalGaussian, standard_log_density};
 pub use hred::{CarriedContext, Hred, HredConfig, TurnGenerator};
 pub use kl_term::{Annealing, FreeBits, KlTerm};
 pub use latent_report::{Collapse, LatentReport, Latents};
+pub use picture_model::{MeasuredBound, PictureModel, standard_quantile};
 pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};
 pub use principal_components::PrincipalComponents;
 pub use turn_decoder::{ContextBias, ContextGate, TurnDecoder};

@@ -156,10 +156,33 @@ impl Pictures {
     /// The first `count` of them, or all.
     #[must_use]
     pub fn first(&self, count: usize) -> Self {
+        self.split(count).0
+    }
+
+    /// The first `count` of them, or all, and the others.
+    #[must_use]
+    pub fn split(&self, count: usize) -> (Self, Self) {
         let count = count.min(self.count());
+        let (first, others) = self.values.split_at(count * self.width());
+        let labels = self.labels.as_ref().map(|labels| labels.split_at(count));
+        let part = |values: &[f32], labels: Option<&[usize]>| Self {
+            values: values.to_vec(),
+            labels: labels.map(<[usize]>::to_vec),
+            ..*self
+        };
+        (part(first, labels.map(|labels| labels.0)), part(others, labels.map(|labels| labels.1)))
+    }
+
+    /// Those with the numbers `chosen`, in their order.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    #[must_use]
+    pub fn chosen(&self, chosen: &[usize]) -> Self {
         Self {
-            values: self.values[..count * self.width()].to_vec(),
-            labels: self.labels.as_ref().map(|labels| labels[..count].to_vec()),
+            values: chosen.iter().flat_map(|n| self.picture(*n)).copied().collect(),
+            labels: self.labels.as_ref().map(|all| chosen.iter().map(|n| all[*n]).collect()),
             ..*self
         }
     }
@@ -169,6 +192,17 @@ impl PictureBatch {
     /// How many there are, `B`.
     pub fn size(&self) -> usize {
         self.values.len() / self.width.max(1)
+    }
+
+    /// `count` of them, or as many as there are, from the number `from` on.
+    #[must_use]
+    pub fn part(&self, from: usize, count: usize) -> Self {
+        let to = (from + count).min(self.size());
+        Self {
+            values: self.values[from * self.width..to * self.width].to_vec(),
+            width: self.width,
+            labels: self.labels.as_ref().map(|labels| labels[from..to].to_vec()),
+        }
     }
 
     /// `[B, D]` on a device and in a dtype.

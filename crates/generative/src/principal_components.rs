@@ -112,10 +112,10 @@ mod tests {
         for point in 0..16 {
             let along: Vec<f64> =
                 (0..4).map(|d| if point >> d & 1 == 1 { spread[d] } else { -spread[d] }).collect();
-            for feature in 0..4 {
-                let x: f64 = (0..4).map(|d| along[d] * signs[d][feature] / 2.0).sum();
-                values.push((x + 7.0) as f32);
-            }
+            let turned = |feature: usize| -> f64 {
+                (0..4).map(|d| along[d] * signs[d][feature] / 2.0).sum()
+            };
+            values.extend((0..4).map(|feature| (turned(feature) + 7.0) as f32));
         }
         let error = |count| PrincipalComponents::of(&values, 4, count).error(&values);
         for (count, left) in [(1, 4.26), (2, 0.26), (3, 0.01)] {

@@ -326,7 +326,7 @@ impl Vae {
         ratio.reshape([batch, samples]) - self.reconstruction(x, shows, z, samples)
     }
 
-    fn shows(&self, batch: &PictureBatch) -> Option<Tensor<2>> {
+    pub(crate) fn shows(&self, batch: &PictureBatch) -> Option<Tensor<2>> {
         match self.classes {
             0 => None,
             classes => batch.one_hot(classes, &self.like()),
@@ -390,4 +390,21 @@ impl Learn for Vae {
         };
         (Loss { sum, weight: batch.size() as f64, nll, items: batch.size() }, ())
     }
+
+    fn not_finite(&self, batch: &PictureBatch, at: &Moment) -> Vec<&'static str> {
+        let (Bound::Elbo { samples } | Bound::Importance { samples }) = self.config.bound;
+        let (x, shows) = (batch.tensor(&self.like()), self.shows(batch));
+        let Parts { reconstruction, kl, .. } =
+            self.parts(x, shows.as_ref(), samples, &mut at.rng());
+        let kl = kl.sum_dim(1).squeeze_dim(1);
+        not_finite([("reconstruction", reconstruction), ("kl", kl)])
+    }
+}
+
+/// The names of the terms, `[B]` each, whose sum is not a number.
+pub(crate) fn not_finite<const N: usize>(
+    terms: [(&'static str, Tensor<1>); N],
+) -> Vec<&'static str> {
+    let finite = |x: Tensor<1>| x.into_data().iter::<f64>().sum::<f64>().is_finite();
+    terms.into_iter().filter_map(|(name, x)| (!finite(x)).then_some(name)).collect()
 }

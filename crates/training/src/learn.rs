@@ -21,6 +21,12 @@ pub trait Learn: Module + ModuleDisplay + 'static {
         carried: Option<Self::Carried>,
         at: &Moment,
     ) -> (Loss, Self::Carried);
+
+    /// The terms of the loss of `batch` that are not finite, asked where the loss is not. By default a
+    /// model does not tell its terms apart.
+    fn not_finite(&self, _batch: &Self::Batch, _at: &Moment) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// The loss of a batch, as sums, so that batches of different sizes add up rightly.

@@ -26,7 +26,7 @@ pub(crate) struct Learner<M: Module + ModuleDisplay> {
 
 /// A batch to learn from.
 pub(crate) struct Task<M: Learn> {
-    pub(crate) batch: M::Batch,
+    pub(crate) batch: Arc<M::Batch>,
     pub(crate) carried: Option<M::Carried>,
     pub(crate) at: Moment,
     pub(crate) mean: Mean,

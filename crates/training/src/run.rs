@@ -115,8 +115,10 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
             self.optimizer = self.config.optimizer.at(self.done.steps);
         }
         let learning_rate = self.learning_rate(all);
-        let (mut outcomes, gradients) = self.backward(window, carried);
-        let (gradients, norm) = self.measure(&mut outcomes, gradients)?;
+        let window: Vec<_> =
+            window.into_iter().map(|(past, batch)| (past, Arc::new(batch))).collect();
+        let (mut outcomes, gradients) = self.backward(&window, carried);
+        let (gradients, norm) = self.measure(&mut outcomes, gradients, &window)?;
         if outcomes.iter().any(|outcome| outcome.weight > 0.0) {
             self.update(gradients, norm, learning_rate);
         }
@@ -129,17 +131,17 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
     /// The gradients of the batches, summed, and what else is left of them.
     fn backward(
         &mut self,
-        window: Vec<(Past, M::Batch)>,
+        window: &[(Past, Arc<M::Batch>)],
         carried: &mut Option<M::Carried>,
     ) -> (Vec<Outcome<M::Carried>>, GradientsParams) {
         let mean = if self.config.accumulate == 1 { Mean::Now } else { Mean::Later };
         let mut sum = GradientsAccumulator::new();
         let mut outcomes = Vec::new();
-        for (part, (past, batch)) in window.into_iter().enumerate() {
+        for (part, (past, batch)) in window.iter().enumerate() {
             let at = self.moment().part(part);
-            let before = carried.take().filter(|_| past == Past::Carried);
+            let before = carried.take().filter(|_| *past == Past::Carried);
             self.device.seed(at.mixed());
-            let task = Task { batch, carried: before, at, mean };
+            let task = Task { batch: batch.clone(), carried: before, at, mean };
             let mut output = TrainStep::step(self.learner(), task);
             *carried = output.item.carried.take().map(Carried::detach);
             sum.accumulate(self.learner(), output.grads);
@@ -154,6 +156,7 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
         &self,
         outcomes: &mut [Outcome<M::Carried>],
         mut gradients: GradientsParams,
+        window: &[(Past, Arc<M::Batch>)],
     ) -> Result<(GradientsParams, f64), TrainError> {
         let weight: f64 = outcomes.iter().map(|outcome| outcome.weight).sum();
         if !(weight.is_finite() && weight >= 0.0) {
@@ -169,9 +172,9 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
         let sums = outcomes.iter().map(|outcome| outcome.sums.clone());
         let numbers = to_host(sums.chain(squares).collect());
         let (sums, squares) = numbers.split_at(2 * outcomes.len());
-        for (outcome, sums) in outcomes.iter_mut().zip(sums.chunks(2)) {
+        for (part, (outcome, sums)) in outcomes.iter_mut().zip(sums.chunks(2)).enumerate() {
             if !sums[0].is_finite() || !sums[1].is_finite() {
-                return Err(self.not_finite("the loss"));
+                return Err(self.not_finite(&self.loss_by_terms(part, &window[part].1)));
             }
             (outcome.loss, outcome.nll) = (sums[0], sums[1]);
         }
@@ -311,6 +314,16 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
 
     pub(crate) fn learner(&self) -> &Learner<M> {
         self.learner.as_ref().expect("the model is here between two steps")
+    }
+
+    /// The loss of a batch that is not finite, with those of its terms that are not.
+    fn loss_by_terms(&self, part: usize, batch: &M::Batch) -> String {
+        let at = self.moment().part(part);
+        self.device.seed(at.mixed());
+        match self.learner().model.not_finite(batch, &at).as_slice() {
+            [] => "the loss".to_string(),
+            terms => format!("the loss ({})", terms.join(", ")),
+        }
     }
 
     fn not_finite(&self, what: &str) -> TrainError {

@@ -13,6 +13,7 @@ use recurrent_seq2seq::search::Sampling;
 use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
 
+use super::pictures;
 use crate::{
     any_translator::AnyTranslator,
     args,
@@ -39,6 +40,13 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
+    if let Some(pictures) = &experiment.data.pictures {
+        return pictures::evaluate(arguments, pictures, &experiment, out);
+    }
+    if let Some(labels) = &arguments.labels {
+        let (labels, path) = (labels.display(), folder.path().display());
+        bail!("--labels {labels}: {path} is a model of texts, labels are of pictures");
+    }
     if !experiment.data.pairs.is_empty() {
         return evaluate_languages(arguments, &experiment, &device, out);
     }
@@ -259,13 +267,16 @@ fn show(
     }
     let styles = Stream::Stdout.styles();
     writeln!(out, "{}", styles.bold(&format!("On {}", arguments.data.display())))?;
-    show_scores(&measured.scores, out)?;
+    show_scores(&measured.scores, measured.unit, out)?;
     if !lengths.is_empty() {
         writeln!(out, "\n{}", styles.bold("By length"))?;
         comparison::show_by_length(rows, out)?;
     }
-    writeln!(out, "\n{}", styles.bold("Examples"))?;
-    Ok(show_examples(&measured.examples, out)?)
+    if !measured.examples.is_empty() {
+        writeln!(out, "\n{}", styles.bold("Examples"))?;
+        show_examples(&measured.examples, out)?;
+    }
+    Ok(())
 }
 
 fn show_comparison(
@@ -296,7 +307,7 @@ fn show_comparison(
 fn evaluate_language(
     arguments: &args::Evaluate,
     experiment: &Experiment,
-    pairs: &[Pair],
+    pairs: &Vec<Pair>,
     device: &Device,
 ) -> anyhow::Result<Measured> {
     let [path] = arguments.models.as_slice() else {

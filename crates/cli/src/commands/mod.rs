@@ -5,6 +5,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod generate;
 pub mod inspect;
+pub mod pictures;
 pub mod quantize;
 pub mod score;
 pub mod tokenize;

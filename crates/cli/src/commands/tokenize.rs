@@ -4,7 +4,14 @@ use std::io::{self, BufRead, Write};
 
 use anyhow::Context;
 
-use crate::{args, args::Side, examples::Tokenizers, folder::ModelFolder};
+use crate::{
+    any_translator::Architecture, args, args::Side, examples::Tokenizers, folder::ModelFolder,
+    text_model,
+};
+
+/// The kinds of models that read texts.
+const TEXTS: [&str; 4] =
+    [Architecture::SEQ2SEQ, Architecture::GNMT, Architecture::QUANTIZED_GNMT, text_model::KIND];
 
 /// See [`args::Tokenize`].
 ///
@@ -12,7 +19,9 @@ use crate::{args, args::Side, examples::Tokenizers, folder::ModelFolder};
 ///
 /// If the model's tokenisers are not whole, or a line is not UTF-8.
 pub fn run(arguments: &args::Tokenize, out: &mut dyn Write) -> anyhow::Result<()> {
-    let tokenizers = Tokenizers::open(&ModelFolder::open(&arguments.model)?)?;
+    let folder = ModelFolder::open(&arguments.model)?;
+    folder.expect_kind(&TEXTS)?;
+    let tokenizers = Tokenizers::open(&folder)?;
     let tokenizer = match arguments.side {
         Side::Source => tokenizers.source(),
         Side::Target => tokenizers.target(),

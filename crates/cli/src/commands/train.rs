@@ -21,7 +21,8 @@ use crate::{
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{self, ModelFolder, Part},
     interrupt,
-    report::{self, Report},
+    picture_model::{PictureConfig, PictureTask},
+    report::{self, Measured, Report},
     settings::{self, Difference},
     task::{Language, Task, Translation},
     terminal::Stream,
@@ -39,47 +40,63 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };
     ModelFolder::check(&path, start)?;
-    let data = Data::read(&experiment.data)?;
-    let job = Job { arguments, experiment: &experiment, data: &data, path: &path, start };
+    let job = Job { arguments, experiment: &experiment, path: &path, start, device };
     match &experiment.model {
         ModelConfig::Seq2seq(config) => {
-            let task = Translation::new(config, &experiment, &data.train)?;
-            job.train(task, &device, out)
+            let data = Data::read(&experiment.data)?;
+            job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)
         }
         ModelConfig::Gnmt(config) => {
-            let task = Translation::new(config, &experiment, &data.train)?;
-            job.train(task, &device, out)
+            let data = Data::read(&experiment.data)?;
+            job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)
         }
         ModelConfig::LanguageModel(config) => {
-            let task = Language::new(config, &experiment, &data.train)?;
-            job.train(task, &device, out)
+            let data = Data::read(&experiment.data)?;
+            job.train(&Language::new(config, &experiment, &data.train)?, &data, out)
         }
+        ModelConfig::Autoencoder(config) => job.train_pictures(config, out),
+        ModelConfig::Vae(config) => job.train_pictures(config, out),
     }
 }
 
 struct Job<'a> {
     arguments: &'a args::Train,
     experiment: &'a Experiment,
-    data: &'a Data,
     path: &'a Path,
     start: folder::Start,
+    device: Device,
 }
 
 impl Job<'_> {
-    fn train<T: Task>(&self, task: T, device: &Device, out: &mut dyn Write) -> anyhow::Result<()> {
-        let batches = task.batches(&self.data.train, "data.train")?;
-        let valid = task.validation(&self.data.valid)?;
-        if let Some(test) = &self.data.test {
+    fn train_pictures<C: PictureConfig>(
+        &self,
+        config: &C,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let files = self.experiment.pictures()?;
+        let data = files.read()?;
+        self.train(&PictureTask::new(config, self.experiment, &data.train)?, &data, out)
+    }
+
+    fn train<T: Task>(
+        &self,
+        task: &T,
+        data: &Data<T::Set>,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let batches = task.batches(&data.train)?;
+        let valid = task.validation(&data.valid)?;
+        if let Some(test) = &data.test {
             // Better now than after the last epoch.
-            task.batches(test, "data.test")?;
+            task.check(test)?;
         }
-        let device = device.clone().autodiff();
+        let device = self.device.clone().autodiff();
         device.seed(self.experiment.training.seed);
         let fresh = match &self.arguments.init {
             None => task.init(&device),
             Some(other) => task.init_from(other, &device)?,
         };
-        let mut folder = self.folder(&task)?;
+        let mut folder = self.folder(task, &data.fingerprints())?;
         let began = Instant::now();
         let interrupter = Interrupter::new();
         let stopper = interrupter.clone();
@@ -116,22 +133,37 @@ impl Job<'_> {
         if trained.best.is_some() {
             folder.save_weights(&trained.model)?;
         }
-        self.finish(&task, &trained, &mut folder, began.elapsed(), out)
+        if trained.ended == Ended::Interrupted {
+            self.draw_curve(&trained, &folder)?;
+            return Err(self.stopped()?.into());
+        }
+        let (set, examples) = match &data.test {
+            Some(test) => ("test", test),
+            None => ("valid", &data.valid),
+        };
+        let moment = Moment { seed: self.experiment.training.seed, epoch: 0, step: 0 };
+        self.draw_curve(&trained, &folder)?;
+        let measured = task.report(&trained.model, examples, &moment, &folder)?;
+        let report = report(set, measured, &trained, began.elapsed());
+        self.finish(&report, &mut folder, out)
     }
 
     /// The folder with everything but weights. What another training is told by stays as it is.
-    fn folder<T: Task>(&self, task: &T) -> anyhow::Result<ModelFolder> {
+    fn folder<T: Task>(
+        &self,
+        task: &T,
+        known: &BTreeMap<String, Fingerprint>,
+    ) -> anyhow::Result<ModelFolder> {
         let settings = settings::to_toml(self.experiment)?;
-        let known = self.data.fingerprints();
         let mut folder = ModelFolder::create(self.path, self.start)?;
         if folder.has(Part::Training) {
             same_experiment(&folder, self.experiment)?;
         }
         if folder.has(Part::Data) {
-            same_data(&folder, &known)?;
+            same_data(&folder, known)?;
         }
         task.save(&mut folder)?;
-        folder.write(Part::Data, serde_json::to_string_pretty(&known)?.as_bytes())?;
+        folder.write(Part::Data, serde_json::to_string_pretty(known)?.as_bytes())?;
         if !folder.has(Part::Training) {
             folder.write(Part::Training, settings.as_bytes())?;
         }
@@ -148,53 +180,55 @@ impl Job<'_> {
         }
     }
 
-    fn finish<T: Task>(
-        &self,
-        task: &T,
-        trained: &Trained<T::Model>,
-        folder: &mut ModelFolder,
-        time: Duration,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
+    fn draw_curve<M>(&self, trained: &Trained<M>, folder: &ModelFolder) -> anyhow::Result<()> {
         let metric = &self.experiment.training.metric;
         let curve = report::learning_curve(&trained.history, trained.average.as_ref(), metric)?;
         folder.write_picture("learning_curve", &curve)?;
-        if trained.ended == Ended::Interrupted {
-            let resume = format!("recurrent train {} --resume", self.arguments.config.display());
-            writeln!(
-                io::stderr(),
-                "stopped and saved; go on with `{resume} --out {}`",
-                self.path.display()
-            )?;
-            return Err(Interrupted.into());
-        }
-        let (name, pairs) = match &self.data.test {
-            Some(test) => ("test", test),
-            None => ("valid", &self.data.valid),
-        };
-        let moment = Moment { seed: self.experiment.training.seed, epoch: 0, step: 0 };
-        let result = task.report(&trained.model, pairs, &moment, folder)?;
-        let report = Report {
-            set: name,
-            scores: result.scores,
-            examples: result.examples,
-            best_epoch: match trained.best {
-                Some(Best::Epoch(ref record)) => Some(record.epoch),
-                Some(Best::Average(_)) | None => None,
-            },
-            average: trained.average.clone(),
-            epochs: trained.history.len(),
-            steps: trained.steps,
-            parameters: trained.model.num_params(),
-            seconds: time.as_secs_f64(),
-            history: trained.history.iter().map(EpochRecord::to_json).collect(),
-        };
-        folder.write(Part::Metrics, serde_json::to_string_pretty(&report)?.as_bytes())?;
+        Ok(())
+    }
+
+    /// Says how to go on.
+    fn stopped(&self) -> io::Result<Interrupted> {
+        let resume = format!("recurrent train {} --resume", self.arguments.config.display());
+        let path = self.path.display();
+        writeln!(io::stderr(), "stopped and saved; go on with `{resume} --out {path}`")?;
+        Ok(Interrupted)
+    }
+
+    fn finish(
+        &self,
+        report: &Report,
+        folder: &mut ModelFolder,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        folder.write(Part::Metrics, serde_json::to_string_pretty(report)?.as_bytes())?;
         if self.arguments.format.json {
             let json = serde_json::json!({ "event": "report", "report": report });
             return Ok(writeln!(out, "{json}")?);
         }
         Ok(report.show(folder.path(), out)?)
+    }
+}
+
+fn report<M: Module>(
+    set: &'static str,
+    measured: Measured,
+    trained: &Trained<M>,
+    time: Duration,
+) -> Report {
+    Report {
+        set,
+        measured,
+        best_epoch: match trained.best {
+            Some(Best::Epoch(ref record)) => Some(record.epoch),
+            Some(Best::Average(_)) | None => None,
+        },
+        average: trained.average.clone(),
+        epochs: trained.history.len(),
+        steps: trained.steps,
+        parameters: trained.model.num_params(),
+        seconds: time.as_secs_f64(),
+        history: trained.history.iter().map(EpochRecord::to_json).collect(),
     }
 }
 
@@ -227,11 +261,11 @@ fn same_data(folder: &ModelFolder, now: &BTreeMap<String, Fingerprint>) -> anyho
         let Some(then) = then.get(key) else { continue };
         ensure!(
             then == now,
-            "`data.{key}` is not what the training began with: {} pairs with the checksum {} then, \
-             {} pairs with {} now",
-            then.pairs,
+            "`data.{key}` is not what the training began with: {} with the checksum {} then, {} with \
+             {} now",
+            then.count,
             then.crc32,
-            now.pairs,
+            now.count,
             now.crc32
         );
     }

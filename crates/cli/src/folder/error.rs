@@ -102,6 +102,16 @@ pub enum FolderError {
         /// The checksum it has.
         got: String,
     },
+    /// It is a model, but not one that can do what is asked for.
+    #[error("{} holds a model of the kind `{kind}`, needed is {}", folder.display(), needed.join(" or "))]
+    Kind {
+        /// The folder.
+        folder: PathBuf,
+        /// The kind of its model.
+        kind: String,
+        /// The kinds that can.
+        needed: Vec<String>,
+    },
     /// `config.json` describes another model than the one that is asked for.
     #[error("{} does not describe a model of the kind `{kind}`: {reason}", path.display())]
     Description {

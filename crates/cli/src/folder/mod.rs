@@ -6,10 +6,10 @@
 //! | `model.safetensors` | the weights |
 //! | `tokenizer.json`, or `source.` and `target.tokenizer.json` | how text becomes numbers |
 //! | `training.toml` | what it was trained with |
-//! | `data.json` | how many pairs it was trained with, and their checksums |
+//! | `data.json` | how many examples it was trained with, and their checksums |
 //! | `metrics.json` | how good it is |
 //! | `checkpoints` | what is needed to go on training |
-//! | `pictures` | learning curve, attention |
+//! | `pictures` | learning curve, attention, what a model of pictures makes |
 //!
 //! A file that is cut, damaged or of another model is refused when the folder is opened. Weights
 //! can be replaced at any time, by a training that found better ones: files change in one piece,
@@ -368,17 +368,47 @@ impl ModelFolder {
         weights::list(&bytes).map_err(|error| self.in_weights(error))
     }
 
-    /// Writes a picture; where it is then.
+    /// Writes a picture of lines and text; where it is then.
     ///
     /// # Errors
     ///
     /// If it cannot be written.
     pub fn write_picture(&self, name: &str, svg: &str) -> Result<PathBuf, FolderError> {
+        self.write_into_pictures(&format!("{name}.svg"), svg.as_bytes())
+    }
+
+    /// Writes a picture of greys; where it is then.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write_png(&self, name: &str, png: &[u8]) -> Result<PathBuf, FolderError> {
+        self.write_into_pictures(&format!("{name}.png"), png)
+    }
+
+    fn write_into_pictures(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FolderError> {
         let folder = self.path.join(PICTURES);
         make_folder(&folder)?;
-        let path = folder.join(format!("{name}.svg"));
-        write_atomically(&path, svg.as_bytes())?;
+        let path = folder.join(name);
+        write_atomically(&path, bytes)?;
         Ok(path)
+    }
+
+    /// Refuses a model of another kind than `needed`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind`](FolderError::Kind) if it is one.
+    pub fn expect_kind(&self, needed: &[&str]) -> Result<(), FolderError> {
+        let kind = self.kind().unwrap_or_default();
+        match needed.contains(&kind) {
+            true => Ok(()),
+            false => Err(FolderError::Kind {
+                folder: self.path.clone(),
+                kind: kind.to_owned(),
+                needed: needed.iter().map(|kind| format!("`{kind}`")).collect(),
+            }),
+        }
     }
 
     fn put_config(&mut self, config: Config) -> Result<(), FolderError> {

@@ -157,7 +157,7 @@ fn draw_legend(
 }
 
 /// From the least to the greatest, with some room; never empty.
-fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
+pub(super) fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, greatest) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), value| {
             (least.min(value), greatest.max(value))

@@ -1,13 +1,17 @@
-//! What a training and a model look like, as SVG.
+//! What a training and a model look like, as SVG, and pictures of greys, as PNG.
 
 mod attention;
 mod curve;
+mod grid;
 mod heat_map;
+mod scatter;
 mod wiring;
 
 pub use attention::attention_map;
 pub use curve::{Curve, Panel, curves, learning_curve};
+pub use grid::Grid;
 pub use heat_map::HeatMap;
+pub use scatter::scatter;
 pub use wiring::wiring;
 
 use thiserror::Error;

@@ -1,0 +1,185 @@
+//! What `recurrent evaluate` and `recurrent generate` do with models of pictures.
+
+use std::{io::Write, path::Path};
+
+use anyhow::{Context, bail};
+use burn::prelude::*;
+use recurrent_generative::{AutoencoderConfig, VaeConfig};
+use recurrent_training::Moment;
+
+use crate::{
+    args,
+    atomic::{make_folder, write_atomically},
+    experiment::{Experiment, ModelConfig},
+    folder::ModelFolder,
+    gallery::{self, Drawings},
+    picture::Grid,
+    picture_files::{IdxFiles, PicturesConfig},
+    picture_model::{About, PictureTask, VAE, load},
+    report::{Measured, show_measured},
+    terminal::{Stream, grouped},
+};
+
+/// Pictures of a row of the grid.
+const ACROSS: usize = 10;
+
+/// Codes that are decoded at once.
+const AT_ONCE: usize = 500;
+
+/// Measures a model of pictures.
+///
+/// # Errors
+///
+/// If the model or a file is not whole, one does not fit the other, or an option is for texts.
+pub fn evaluate(
+    arguments: &args::Evaluate,
+    files: &PicturesConfig,
+    experiment: &Experiment,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let [path] = arguments.models.as_slice() else {
+        bail!("models of pictures are evaluated one at a time");
+    };
+    refuse_texts(arguments, path)?;
+    let device = arguments.device.name.open()?;
+    let folder = ModelFolder::open(path)?;
+    let set = IdxFiles { images: arguments.data.clone(), labels: arguments.labels.clone() };
+    let pictures = set.read("--data")?;
+    let count = pictures.count();
+    let at = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
+    let (measured, drawings) = match &experiment.model {
+        ModelConfig::Autoencoder(_) => {
+            let (about, model) = load::<AutoencoderConfig>(&folder, &device)?;
+            let task = PictureTask::of(about, files, &experiment.evaluation);
+            task.fits(&pictures, "--data")?;
+            task.looked_at(&model, &pictures, &at)?
+        }
+        ModelConfig::Vae(_) => {
+            let (about, model) = load::<VaeConfig>(&folder, &device)?;
+            let task = PictureTask::of(about, files, &experiment.evaluation);
+            task.fits(&pictures, "--data")?;
+            task.looked_at(&model, &pictures, &at)?
+        }
+        ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) | ModelConfig::LanguageModel(_) => {
+            bail!("{}/training.toml is not of a model of pictures", path.display())
+        }
+    };
+    show(&measured, count, arguments, out)?;
+    match &arguments.pictures {
+        Some(folder) => write(&drawings, folder),
+        None => Ok(()),
+    }
+}
+
+/// Options that are for models of texts.
+fn refuse_texts(arguments: &args::Evaluate, path: &Path) -> anyhow::Result<()> {
+    let given = [
+        ("--beam", !arguments.beam.is_empty()),
+        ("--length-penalty", !arguments.length_penalty.is_empty()),
+        ("--coverage-penalty", !arguments.coverage_penalty.is_empty()),
+        ("--temperature", !arguments.temperature.is_empty()),
+        ("--from", arguments.from.is_some()),
+        ("--to", arguments.to.is_some()),
+        ("--pivot", arguments.pivot.is_some()),
+        ("--each", arguments.each),
+        ("--by-length", arguments.by_length.is_some()),
+    ];
+    refuse(&given, path)
+}
+
+fn refuse(given: &[(&str, bool)], path: &Path) -> anyhow::Result<()> {
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            bail!("{flag} is for models of texts, and {} is a model of pictures", path.display())
+        }
+    }
+}
+
+fn show(
+    measured: &Measured,
+    count: usize,
+    arguments: &args::Evaluate,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if arguments.format.json {
+        let mut json = serde_json::to_value(measured)?;
+        json["models"] = serde_json::to_value(&arguments.models)?;
+        json["data"] = serde_json::to_value(&arguments.data)?;
+        json["pictures"] = count.into();
+        return Ok(writeln!(out, "{json}")?);
+    }
+    let (styles, data) = (Stream::Stdout.styles(), arguments.data.display());
+    writeln!(out, "{}", styles.bold(&format!("On {data}, {} pictures", grouped(count))))?;
+    Ok(show_measured(measured, out)?)
+}
+
+/// Puts drawings into a folder that is no model's.
+fn write(drawings: &Drawings, folder: &Path) -> anyhow::Result<()> {
+    make_folder(folder)?;
+    for (name, drawing) in drawings {
+        let (ending, bytes) = match drawing {
+            gallery::Drawing::Svg(svg) => ("svg", svg.clone().into_bytes()),
+            gallery::Drawing::Grey(grid) => ("png", grid.png()),
+        };
+        write_atomically(&folder.join(format!("{name}.{ending}")), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Draws pictures from the prior.
+///
+/// # Errors
+///
+/// If the model is no variational autoencoder, an option is for texts, it does not know the label, or
+/// a file cannot be written.
+pub fn generate(
+    arguments: &args::Generate,
+    folder: &ModelFolder,
+    device: &Device,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    folder.expect_kind(&[VAE])?;
+    let path = arguments.model.display();
+    let drawing = arguments.drawing;
+    let given = [
+        ("--prompt", arguments.prompt.is_some()),
+        ("--length", arguments.length.is_some()),
+        ("--temperature", drawing.temperature != 1.0),
+        ("--top-k", drawing.top_k.is_some()),
+        ("--top-p", drawing.top_p.is_some()),
+    ];
+    refuse(&given, &arguments.model)?;
+    let to = arguments.out.as_deref();
+    let to = to.with_context(|| format!("--out DIR is missing: {path} draws pictures"))?;
+    let (About { rows, columns, classes, .. }, model) = load::<VaeConfig>(folder, device)?;
+    match arguments.label {
+        Some(label) if classes == 0 => {
+            bail!("--label {label}: {path} is not told what a picture shows")
+        }
+        Some(label) if label >= classes => {
+            bail!("--label {label}: {path} knows labels below {classes}")
+        }
+        _ => {}
+    }
+    let label = |n: usize| arguments.label.unwrap_or(n % classes.max(1));
+    let count = arguments.count.get();
+    let labels: Vec<usize> = (0..count).map(label).collect();
+    let mut rng = Moment { seed: drawing.seed, epoch: 0, step: 0 }.rng();
+    let mut values = Vec::new();
+    for labels in labels.chunks(AT_ONCE) {
+        let codes = model.prior(labels.len(), &mut rng);
+        let drawn = recurrent_generative::PictureModel::pictures_of(&model, &codes, Some(labels));
+        values.extend(drawn);
+    }
+    make_folder(to)?;
+    let digits = count.to_string().len();
+    for (n, picture) in values.chunks(rows * columns).enumerate() {
+        let file = to.join(format!("{:0digits$}.png", n + 1));
+        write_atomically(&file, &Grid::one([rows, columns], picture).png())?;
+    }
+    let grid = Grid { rows, columns, across: ACROSS.min(count), values };
+    write_atomically(&to.join("grid.png"), &grid.png())?;
+    let (shown, count) = (to.display(), grouped(count));
+    Ok(writeln!(out, "{shown} has {count} pictures, and grid.png with all of them")?)
+}
