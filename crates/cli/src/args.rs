@@ -33,6 +33,8 @@ pub enum Command {
     Score(Score),
     /// Let a language model write, or a variational autoencoder draw
     Generate(Generate),
+    /// Talk to a model of conversations: a line a turn, on a terminal or a pipe
+    Chat(Chat),
     /// Show how a model cuts lines of text: standard input to standard output
     Tokenize(Tokenize),
     /// Show what a model folder holds
@@ -129,6 +131,10 @@ pub struct Evaluate {
     /// Draw what is compared into this folder, or what a model of pictures makes
     #[arg(long, value_name = "DIR")]
     pub pictures: Option<PathBuf>,
+    /// For a model of conversations: vectors of words, in the text format of word2vec or GloVe, to
+    /// measure how near replies are to what was said
+    #[arg(long, value_name = "FILE")]
+    pub vectors: Option<PathBuf>,
     /// How results are shown
     #[command(flatten)]
     pub format: Format,
@@ -268,6 +274,38 @@ pub struct Generate {
     #[arg(long, value_name = "LABEL")]
     pub label: Option<usize>,
     /// How tokens are drawn
+    #[command(flatten)]
+    pub drawing: Drawing,
+}
+
+/// `chat`.
+#[derive(Debug, Args)]
+#[command(mut_arg("temperature", |argument| argument.requires("sample")))]
+#[command(mut_arg("top_k", |argument| argument.requires("sample")))]
+#[command(mut_arg("top_p", |argument| argument.requires("sample")))]
+pub struct Chat {
+    /// The model folder
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Where to compute
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// How many replies are pursued at once; 1 takes the likeliest token at every step
+    #[arg(long, value_name = "N")]
+    pub beam: Option<NonZeroUsize>,
+    /// Draw replies by their probabilities, instead of searching for the likeliest
+    #[arg(long, conflicts_with = "beam")]
+    pub sample: bool,
+    /// The most tokens of a reply
+    #[arg(long, value_name = "N", default_value = "40")]
+    pub longest: NonZeroUsize,
+    /// How many replies `/z` shows
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub replies: NonZeroUsize,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+    /// How tokens, and latent variables, are drawn
     #[command(flatten)]
     pub drawing: Drawing,
 }

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, fmt};
 
 use anyhow::Context;
 use recurrent_generative::Pictures;
-use recurrent_text::{Pair, PairFiles, PairTransform, TargetLanguages, oversampled};
+use recurrent_text::{Dialogue, Pair, PairFiles, PairTransform, TargetLanguages, oversampled};
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
 
-use crate::picture_files::PicturesConfig;
+use crate::{dialogue_files::DialoguesConfig, picture_files::PicturesConfig};
 
 /// Which files. Paths are relative to where the program is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct DataConfig {
     /// For a model of pictures, in the place of all that is above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PicturesConfig>,
+    /// For a model of conversations, in the place of all that is above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogues: Option<DialoguesConfig>,
 }
 
 /// What a model learns from.
@@ -45,6 +48,8 @@ pub enum ExampleKind {
     Pairs,
     /// Pictures.
     Pictures,
+    /// Conversations.
+    Dialogues,
 }
 
 /// Two languages, and files of texts in both.
@@ -86,25 +91,41 @@ impl DataConfig {
 
     /// Checks that there is what a model of this kind learns from, and nothing else.
     pub(crate) fn validate(&self, kind: ExampleKind) -> Result<(), OutOfRange> {
-        match (kind, &self.pictures) {
-            (ExampleKind::Pairs, None) => self.validate_pairs(),
-            (ExampleKind::Pairs, Some(_)) => {
+        let foreign = |key: &str, given: bool, range: &str| match given {
+            true => Err(OutOfRange::new(format!("data.{key}"), "files", range)),
+            false => Ok(()),
+        };
+        let missing =
+            |key: &str, range: &str| OutOfRange::new(format!("data.{key}"), "nothing", range);
+        match kind {
+            ExampleKind::Pairs => {
                 let range = "left out for a model of texts";
-                Err(OutOfRange::new("data.pictures", "files", range))
+                foreign("pictures", self.pictures.is_some(), range)?;
+                foreign("dialogues", self.dialogues.is_some(), range)?;
+                self.validate_pairs()
             }
-            (ExampleKind::Pictures, None) => {
+            ExampleKind::Pictures => {
+                let range = "left out for a model of pictures, which has `data.pictures`";
+                foreign("dialogues", self.dialogues.is_some(), range)?;
+                self.validate_no_pairs(range)?;
                 let range = "given for a model of pictures";
-                Err(OutOfRange::new("data.pictures", "nothing", range))
-            }
-            (ExampleKind::Pictures, Some(pictures)) => {
-                self.validate_no_texts()?;
+                let pictures = self.pictures.as_ref().ok_or_else(|| missing("pictures", range))?;
                 pictures.validate().map_err(|wrong| wrong.under("data.pictures"))
+            }
+            ExampleKind::Dialogues => {
+                let range = "left out for a model of conversations, which has `data.dialogues`";
+                foreign("pictures", self.pictures.is_some(), range)?;
+                self.validate_no_pairs(range)?;
+                let range = "given for a model of conversations";
+                let dialogues =
+                    self.dialogues.as_ref().ok_or_else(|| missing("dialogues", range))?;
+                dialogues.validate().map_err(|wrong| wrong.under("data.dialogues"))
             }
         }
     }
 
-    /// A model of pictures reads no texts.
-    fn validate_no_texts(&self) -> Result<(), OutOfRange> {
+    /// What only models of pairs read.
+    fn validate_no_pairs(&self, range: &str) -> Result<(), OutOfRange> {
         let given = [
             ("train", self.train.is_some()),
             ("valid", self.valid.is_some()),
@@ -115,10 +136,7 @@ impl DataConfig {
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
-            Some((key, _)) => {
-                let range = "left out for a model of pictures, which has `data.pictures`";
-                Err(OutOfRange::new(format!("data.{key}"), "something", range))
-            }
+            Some((key, _)) => Err(OutOfRange::new(format!("data.{key}"), "something", range)),
         }
     }
 
@@ -182,6 +200,8 @@ pub enum Count {
     Pairs(usize),
     /// Of pictures.
     Pictures(usize),
+    /// Of conversations.
+    Dialogues(usize),
 }
 
 impl fmt::Display for Count {
@@ -189,6 +209,7 @@ impl fmt::Display for Count {
         match self {
             Self::Pairs(count) => write!(f, "{count} pairs"),
             Self::Pictures(count) => write!(f, "{count} pictures"),
+            Self::Dialogues(count) => write!(f, "{count} conversations"),
         }
     }
 }
@@ -204,6 +225,23 @@ impl ExampleSet for Vec<Pair> {
             for bytes in [source.as_bytes(), &[0], target.as_bytes(), &[0]] {
                 hasher.update(bytes);
             }
+        }
+    }
+}
+
+impl ExampleSet for Vec<Dialogue> {
+    fn count(&self) -> Count {
+        Count::Dialogues(self.len())
+    }
+
+    fn hash(&self, hasher: &mut crc32fast::Hasher) {
+        for dialogue in self {
+            // No text has a zero byte, and no turn is empty.
+            for turn in &dialogue.turns {
+                hasher.update(turn.as_bytes());
+                hasher.update(&[0]);
+            }
+            hasher.update(&[0]);
         }
     }
 }

@@ -3,8 +3,8 @@
 use recurrent_seq2seq::{
     Translator,
     search::{
-        Beam, Ensemble, Generator, Hypothesis, LengthRatio, Sampling, SearchError, beam, forced,
-        greedy, sample_numbered,
+        Beam, Ensemble, Generator, Hypothesis, LengthRatio, Limits, Sampling, SearchError, beam,
+        forced, greedy, sample_numbered,
     },
 };
 
@@ -78,14 +78,28 @@ impl<M: Translator> Decoding<'_, M> {
         lengths: &[usize],
         numbers: &[u64],
     ) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
-        let limits = self.ratio.limits(lengths);
-        match &self.search {
-            Search::Greedy => {
-                Ok(greedy(generator, &limits)?.into_iter().map(|best| vec![best]).collect())
-            }
-            Search::Beam(settings) => beam(generator, settings, &limits),
-            Search::Sample(settings) => sample_numbered(generator, settings, &limits, numbers),
+        written(generator, &self.search, &self.ratio.limits(lengths), numbers)
+    }
+}
+
+/// What a generator writes for each of its sources, best first; `numbers` are those of the sources, by
+/// which is drawn.
+///
+/// # Errors
+///
+/// If the search is out of its ranges, or the model does not give numbers.
+pub fn written<G: Generator>(
+    generator: &G,
+    search: &Search,
+    limits: &Limits,
+    numbers: &[u64],
+) -> Result<Vec<Vec<Hypothesis>>, SearchError> {
+    match search {
+        Search::Greedy => {
+            Ok(greedy(generator, limits)?.into_iter().map(|best| vec![best]).collect())
         }
+        Search::Beam(settings) => beam(generator, settings, limits),
+        Search::Sample(settings) => sample_numbered(generator, settings, limits, numbers),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
-use recurrent_generative::{AutoencoderConfig, Condition, VaeConfig};
+use recurrent_generative::{AutoencoderConfig, Condition, HredConfig, VaeConfig, VhredConfig};
 use recurrent_gnmt::GnmtConfig;
 use recurrent_seq2seq::{
     DecoderKind, LanguageModelConfig, Seq2SeqConfig,
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{DataConfig, ExampleKind},
     decode::Search,
+    dialogue_files::DialoguesConfig,
     metric::Metric,
     picture_files::PicturesConfig,
     settings::Validate,
@@ -69,16 +70,10 @@ pub enum ModelConfig {
     Autoencoder(AutoencoderConfig),
     /// The same with a prior from which new pictures are drawn.
     Vae(VaeConfig),
-}
-
-impl ModelConfig {
-    /// What it learns from.
-    pub fn learns_from(&self) -> ExampleKind {
-        match self {
-            Self::Seq2seq(_) | Self::Gnmt(_) | Self::LanguageModel(_) => ExampleKind::Pairs,
-            Self::Autoencoder(_) | Self::Vae(_) => ExampleKind::Pictures,
-        }
-    }
+    /// Conversations, turn by turn.
+    Hred(HredConfig),
+    /// The same with a latent variable at every turn.
+    Vhred(VhredConfig),
 }
 
 /// How outputs are searched for and measured.
@@ -160,18 +155,67 @@ impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
         self.training.validate().map_err(|wrong| wrong.under("training"))?;
-        let kind = self.model.learns_from();
+        let kind = self.learns_from();
         self.data.validate(kind)?;
         self.validate_metric()?;
         match kind {
             ExampleKind::Pairs => self.validate_texts()?,
             ExampleKind::Pictures => self.validate_pictures()?,
+            ExampleKind::Dialogues => self.validate_dialogues()?,
         }
         self.validate_model()
     }
 }
 
 impl Experiment {
+    /// What the model learns from: a language model from whatever texts there are.
+    pub fn learns_from(&self) -> ExampleKind {
+        match self.model {
+            ModelConfig::LanguageModel(_) if self.data.dialogues.is_some() => {
+                ExampleKind::Dialogues
+            }
+            ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) | ModelConfig::LanguageModel(_) => {
+                ExampleKind::Pairs
+            }
+            ModelConfig::Autoencoder(_) | ModelConfig::Vae(_) => ExampleKind::Pictures,
+            ModelConfig::Hred(_) | ModelConfig::Vhred(_) => ExampleKind::Dialogues,
+        }
+    }
+
+    /// Which conversations.
+    ///
+    /// # Errors
+    ///
+    /// If it is not said.
+    pub fn dialogues(&self) -> Result<&DialoguesConfig, OutOfRange> {
+        let range = "given for a model of conversations";
+        let dialogues = self.data.dialogues.as_ref();
+        dialogues.ok_or_else(|| OutOfRange::new("data.dialogues", "nothing", range))
+    }
+
+    /// What is only said of conversations, and what is never said of them.
+    fn validate_dialogues(&self) -> Result<(), OutOfRange> {
+        let shared = matches!(self.tokens()?, TokensConfig::Shared(_));
+        let range = "`shared`: a conversation has one vocabulary";
+        OutOfRange::check("tokens", "separate", |_| shared, range)?;
+        let range = "left out for a model of conversations, which has `data.dialogues.batch`";
+        absent("batches", (self.batches != batches()).then_some("something"), range)?;
+        let given = [
+            ("metrics", self.evaluation.metrics != EvaluationConfig::default().metrics),
+            ("valid_outputs", self.evaluation.valid_outputs.is_some()),
+            ("coverage_penalty", self.evaluation.coverage_penalty != 0.0),
+        ];
+        let range = "left out for a model of conversations";
+        for (key, given) in given {
+            absent(&format!("evaluation.{key}"), given.then_some("something"), range)?;
+        }
+        if let ModelConfig::Vhred(_) = self.model {
+            return Ok(());
+        }
+        let range = "left out for a model without a latent variable to draw";
+        absent("evaluation.importance", self.evaluation.importance, range)
+    }
+
     /// What a token is.
     ///
     /// # Errors
@@ -233,7 +277,9 @@ impl Experiment {
             ModelConfig::Vae(_)
             | ModelConfig::Seq2seq(_)
             | ModelConfig::Gnmt(_)
-            | ModelConfig::LanguageModel(_) => Ok(()),
+            | ModelConfig::LanguageModel(_)
+            | ModelConfig::Hred(_)
+            | ModelConfig::Vhred(_) => Ok(()),
         }
     }
 
@@ -254,6 +300,8 @@ impl Experiment {
             }
             ModelConfig::Autoencoder(config) => ("model.autoencoder", config.validate()),
             ModelConfig::Vae(config) => ("model.vae", config.validate()),
+            ModelConfig::Hred(config) => ("model.hred", config.validate(4)),
+            ModelConfig::Vhred(config) => ("model.vhred", config.validate(4)),
         };
         checked.map_err(|wrong| wrong.under(key))
     }
@@ -283,6 +331,8 @@ impl Experiment {
                 (["nll", "ppl"].into_iter().chain(metrics()).collect(), MEASURED)
             }
             ModelConfig::LanguageModel(_) => (vec!["nll", "ppl"], MEASURED),
+            ModelConfig::Hred(_) => (vec!["nll", "ppl"], ""),
+            ModelConfig::Vhred(_) => (vec!["nll", "ppl", "kl"], ""),
             ModelConfig::Autoencoder(_) => (vec!["nll"], ""),
             ModelConfig::Vae(_) => (vec!["nll", "reconstruction", "kl"], ""),
         };

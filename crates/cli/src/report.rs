@@ -209,6 +209,10 @@ pub fn score(name: &str, value: f64) -> String {
         _ if !value.is_finite() => "not finite".to_owned(),
         "nll" => format!("{value:.4}"),
         "ppl" => format!("{value:.3}"),
+        "ppl_posterior" | "ppl_prior" | "ppl_zero" | "iw_ppl" | "length" | "between_draws" => {
+            format!("{value:.2}")
+        }
+        "distinct_1" | "distinct_2" | "average" | "greedy" | "extrema" => format!("{value:.4}"),
         "bleu"
         | "character_bleu"
         | "chrf"

@@ -99,7 +99,7 @@ pub trait Task {
 }
 
 /// Why the weights of a model are of no use to another.
-const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
+pub const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
 
 /// From a text to another.
 #[derive(Clone, Debug)]

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use burn::{prelude::*, tensor::TensorData};
-use rand::{RngExt, seq::SliceRandom};
 use recurrent_cells::Lengths;
 use recurrent_seq2seq::Padded;
 use recurrent_training::{Batches, Moment, Past};
@@ -49,8 +48,8 @@ pub enum DialogueOrder {
 /// What a batch is made of: numbers of conversations, and from which turn on.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    rows: Vec<usize>,
-    from: usize,
+    pub(crate) rows: Vec<usize>,
+    pub(crate) from: usize,
 }
 
 impl DialogueBatch {
@@ -134,6 +133,16 @@ impl DialogueBatch {
     }
 }
 
+/// The rows `rows` of `contexts`, `[R, s]`, in that order.
+///
+/// # Panics
+///
+/// If there are not so many.
+pub fn chosen(contexts: Tensor<2>, rows: &[usize]) -> Tensor<2> {
+    let rows = places(rows, &contexts.device());
+    contexts.select(0, rows)
+}
+
 /// `rows` for a selection on `device`.
 pub(crate) fn places(rows: &[usize], device: &Device) -> Tensor<1, Int> {
     let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
@@ -162,51 +171,21 @@ impl Batches for Dialogues {
     type Batch = DialogueBatch;
 
     fn epoch(&self, seed: u64, epoch: usize) -> Vec<Chunk> {
-        let mut rng = Moment { seed, epoch, step: usize::MAX }.rng();
-        let count = |n: &usize| self.dialogues[*n].len();
-        let mut all: Vec<usize> = (0..self.dialogues.len()).collect();
-        match self.order {
-            DialogueOrder::Sorted => all.sort_by_key(count),
-            DialogueOrder::Shuffled => {
-                // As many turns, give or take a tenth.
-                let mut near: Vec<(usize, usize)> = all
-                    .iter()
-                    .map(|n| ((count(n) as f64 * rng.random_range(0.9..1.1) * 16.0) as usize, *n))
-                    .collect();
-                near.sort_unstable();
-                all = near.into_iter().map(|(_, n)| n).collect();
-            }
-        }
-        let mut groups: Vec<&[usize]> = all.chunks(self.size).collect();
-        if self.order == DialogueOrder::Shuffled {
-            groups.shuffle(&mut rng);
-        }
-        let chunks = |rows: &[usize]| -> Vec<Chunk> {
-            let most = rows.iter().map(count).max().unwrap_or(0);
-            let starts = (0..most).step_by(self.turns);
-            starts.map(|from| Chunk { rows: rows.to_vec(), from }).collect()
-        };
-        groups.into_iter().flat_map(chunks).collect()
+        let lengths: Vec<usize> = self.dialogues.iter().map(Vec::len).collect();
+        Chunk::plan(&lengths, [self.size, self.turns], self.order, Moment { seed, epoch, step: 0 })
     }
 
-    fn batch(&self, Chunk { rows, from }: &Chunk) -> DialogueBatch {
+    fn batch(&self, chunk: &Chunk) -> DialogueBatch {
         let cut = |row: &usize| {
             let turns = &self.dialogues[*row];
-            let to = turns.len().min(from + self.turns);
-            turns[(*from).min(to)..to].to_vec()
+            let to = turns.len().min(chunk.from + self.turns);
+            turns[chunk.from.min(to)..to].to_vec()
         };
-        DialogueBatch { dialogues: rows.iter().map(cut).collect(), past: past(*from) }
+        DialogueBatch { dialogues: chunk.rows.iter().map(cut).collect(), past: chunk.past() }
     }
 
-    fn past(&self, Chunk { from, .. }: &Chunk) -> Past {
-        past(*from)
-    }
-}
-
-fn past(from: usize) -> Past {
-    match from {
-        0 => Past::None,
-        _ => Past::Carried,
+    fn past(&self, chunk: &Chunk) -> Past {
+        chunk.past()
     }
 }
 

@@ -22,7 +22,9 @@
 mod autoencoder;
 mod context;
 mod dense;
+mod dialogue_model;
 mod dialogues;
+mod flat_dialogues;
 mod gaussian;
 mod hred;
 mod kl_term;
@@ -43,7 +45,9 @@ pub use autoencoder::{
 };
 pub use context::{Context, ContextInput, ContextKind};
 pub use dense::{Activation, Dense, DenseStack};
-pub use dialogues::{Chunk, DialogueBatch, DialogueOrder, Dialogues, Turn};
+pub use dialogue_model::{DialogueModel, MeasuredTurns};
+pub use dialogues::{Chunk, DialogueBatch, DialogueOrder, Dialogues, Turn, chosen};
+pub use flat_dialogues::FlatDialogues;
 pub use gaussian::{DiagonalGaussian, standard_log_density};
 pub use hred::{CarriedContext, Hred, HredConfig, TurnGenerator};
 pub use kl_term::{Annealing, FreeBits, KlTerm};

@@ -13,7 +13,7 @@ use recurrent_seq2seq::search::Sampling;
 use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
 
-use super::pictures;
+use super::{dialogues, pictures};
 use crate::{
     any_translator::AnyTranslator,
     args,
@@ -42,6 +42,12 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     let experiment = trained_with(&folder)?;
     if let Some(pictures) = &experiment.data.pictures {
         return pictures::evaluate(arguments, pictures, &experiment, out);
+    }
+    if let Some(dialogues) = &experiment.data.dialogues {
+        return dialogues::evaluate(arguments, dialogues, &experiment, out);
+    }
+    if arguments.vectors.is_some() {
+        bail!("--vectors: {} is no model of conversations", folder.path().display());
     }
     if let Some(labels) = &arguments.labels {
         let (labels, path) = (labels.display(), folder.path().display());

@@ -1,7 +1,9 @@
 //! What the commands do, each in a file of its name.
 
+pub mod chat;
 pub mod convert;
 pub mod devices;
+pub mod dialogues;
 pub mod evaluate;
 pub mod generate;
 pub mod inspect;
@@ -29,6 +31,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(Command::Translate(arguments)) => translate::run(&arguments, out),
         Some(Command::Score(arguments)) => score::run(&arguments, out),
         Some(Command::Generate(arguments)) => generate::run(&arguments, out),
+        Some(Command::Chat(arguments)) => chat::run(&arguments, out),
         Some(Command::Tokenize(arguments)) => tokenize::run(&arguments, out),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, out),
         Some(Command::Devices(arguments)) => devices::run(&arguments, out),

@@ -60,7 +60,11 @@ pub fn evaluate(
             task.fits(&pictures, "--data")?;
             task.looked_at(&model, &pictures, &at)?
         }
-        ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) | ModelConfig::LanguageModel(_) => {
+        ModelConfig::Seq2seq(_)
+        | ModelConfig::Gnmt(_)
+        | ModelConfig::LanguageModel(_)
+        | ModelConfig::Hred(_)
+        | ModelConfig::Vhred(_) => {
             bail!("{}/training.toml is not of a model of pictures", path.display())
         }
     };

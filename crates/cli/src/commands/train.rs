@@ -17,8 +17,10 @@ use recurrent_training::{
 use crate::{
     args,
     data::{Data, Fingerprint},
+    dialogue_model::{DialogueConfig, DialogueTask},
     error::Interrupted,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
+    flat_model::FlatTask,
     folder::{self, ModelFolder, Part},
     interrupt,
     picture_model::{PictureConfig, PictureTask},
@@ -50,12 +52,18 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
             let data = Data::read(&experiment.data)?;
             job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)
         }
+        ModelConfig::LanguageModel(config) if experiment.data.dialogues.is_some() => {
+            let data = experiment.dialogues()?.read()?;
+            job.train(&FlatTask::new(config, &experiment, &data.train)?, &data, out)
+        }
         ModelConfig::LanguageModel(config) => {
             let data = Data::read(&experiment.data)?;
             job.train(&Language::new(config, &experiment, &data.train)?, &data, out)
         }
         ModelConfig::Autoencoder(config) => job.train_pictures(config, out),
         ModelConfig::Vae(config) => job.train_pictures(config, out),
+        ModelConfig::Hred(config) => job.train_dialogues(config, out),
+        ModelConfig::Vhred(config) => job.train_dialogues(config, out),
     }
 }
 
@@ -76,6 +84,15 @@ impl Job<'_> {
         let files = self.experiment.pictures()?;
         let data = files.read()?;
         self.train(&PictureTask::new(config, self.experiment, &data.train)?, &data, out)
+    }
+
+    fn train_dialogues<C: DialogueConfig>(
+        &self,
+        config: &C,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let data = self.experiment.dialogues()?.read()?;
+        self.train(&DialogueTask::new(config, self.experiment, &data.train)?, &data, out)
     }
 
     fn train<T: Task>(

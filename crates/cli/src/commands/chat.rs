@@ -1,0 +1,243 @@
+//! `recurrent chat`: a conversation with a model, a line a turn.
+
+use std::io::{self, BufRead, Write};
+
+use anyhow::Context;
+use burn::prelude::*;
+use recurrent_cells::AnyState;
+use recurrent_generative::{DialogueModel, HredConfig, VhredConfig};
+use recurrent_seq2seq::search::Beam;
+use recurrent_training::Moment;
+
+use crate::{
+    args,
+    commands::evaluate::trained_with,
+    decode::Search,
+    dialogue_model::{DialogueConfig, HRED, Talker, VHRED},
+    folder::ModelFolder,
+    terminal::Stream,
+};
+
+/// What a line can say to the program instead of to the model.
+const HELP: &str = "\
+/z          show other replies, each from another draw of the latent variable
+/take N     say the one with this number instead
+/seed N     draw from here on as this number says
+/reset      begin a new conversation
+/help       show this
+/quit       end, as the end of the input does";
+
+/// See [`args::Chat`].
+///
+/// # Errors
+///
+/// If the model is not whole or of another kind, a line is not UTF-8, or something cannot be written.
+pub fn run(arguments: &args::Chat, out: &mut dyn Write) -> anyhow::Result<()> {
+    let device = arguments.device.name.open()?;
+    let folder = ModelFolder::open(&arguments.model)?;
+    folder.expect_kind(&[HRED, VHRED])?;
+    let search = search(arguments, &folder)?;
+    let input = io::stdin().lock();
+    match folder.kind() {
+        Some(VHRED) => {
+            let (talker, model) = Talker::<VhredConfig>::load(&folder, &device)?;
+            Chat::new(&talker, &model, search, arguments).all(input, out)
+        }
+        _ => {
+            let (talker, model) = Talker::<HredConfig>::load(&folder, &device)?;
+            Chat::new(&talker, &model, search, arguments).all(input, out)
+        }
+    }
+}
+
+fn search(arguments: &args::Chat, folder: &ModelFolder) -> anyhow::Result<Search> {
+    if arguments.sample {
+        return Ok(Search::Sample(arguments.drawing.sampling()));
+    }
+    let evaluation = trained_with(folder)?.evaluation;
+    let width = arguments.beam.map_or(evaluation.beam, std::num::NonZero::get);
+    Ok(match width {
+        1 => Search::Greedy,
+        width => {
+            Search::Beam(Beam { length_penalty: evaluation.length_penalty, ..Beam::new(width) })
+        }
+    })
+}
+
+/// A conversation.
+struct Chat<'a, C: DialogueConfig> {
+    talker: &'a Talker<C>,
+    model: &'a C::Model,
+    search: Search,
+    arguments: &'a args::Chat,
+    /// All that was said, as the model keeps it: its size does not depend on how much that was.
+    state: AnyState,
+    /// The same without the model's last turn, and what was offered for it.
+    last: Option<(AnyState, Vec<String>)>,
+    seed: u64,
+    /// Turns that were replied to since the seed was set.
+    step: usize,
+}
+
+impl<'a, C: DialogueConfig> Chat<'a, C> {
+    fn new(
+        talker: &'a Talker<C>,
+        model: &'a C::Model,
+        search: Search,
+        arguments: &'a args::Chat,
+    ) -> Self {
+        let (state, seed) = (model.hred().start(1), arguments.drawing.seed);
+        Self { talker, model, search, arguments, state, last: None, seed, step: 0 }
+    }
+
+    fn all(mut self, mut input: impl BufRead, out: &mut dyn Write) -> anyhow::Result<()> {
+        let person = Stream::Stdout.is_terminal() && !self.arguments.format.json;
+        if person {
+            writeln!(out, "A line is a turn; /help shows what else there is.")?;
+        }
+        for n in 1.. {
+            if person {
+                write!(out, "> ")?;
+                out.flush()?;
+            }
+            let mut line = Vec::new();
+            if input.read_until(b'\n', &mut line).context("standard input")? == 0 {
+                break;
+            }
+            let line = String::from_utf8(line)
+                .ok()
+                .with_context(|| format!("standard input, line {n}: it is not UTF-8"))?;
+            match self
+                .line(line.trim(), out)
+                .with_context(|| format!("standard input, line {n}"))?
+            {
+                Next::Line => out.flush()?,
+                Next::End => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &str, out: &mut dyn Write) -> anyhow::Result<Next> {
+        let Some(command) = line.strip_prefix('/') else {
+            match line.is_empty() {
+                true => self.say(
+                    out,
+                    "nothing was said: a line is a turn, /help shows what else there is",
+                )?,
+                false => self.turn(line, out)?,
+            }
+            return Ok(Next::Line);
+        };
+        let (command, argument) = command.split_once(' ').unwrap_or((command, ""));
+        match command {
+            "z" => self.others(out)?,
+            "take" => self.take(argument, out)?,
+            "seed" => match argument.trim().parse() {
+                Ok(seed) => (self.seed, self.step) = (seed, 0),
+                Err(_) => {
+                    self.say(
+                        out,
+                        &format!("/seed must be followed by a whole number, got `{argument}`"),
+                    )?;
+                }
+            },
+            "reset" => {
+                (self.state, self.last) = (self.model.hred().start(1), None);
+                self.say(out, "a new conversation")?;
+            }
+            "help" => self.say(out, HELP)?,
+            "quit" => return Ok(Next::End),
+            other => self.say(out, &format!("there is no `/{other}`\n{HELP}"))?,
+        }
+        Ok(Next::Line)
+    }
+
+    /// What is said to the person, and is no turn.
+    fn say(&self, out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
+        if self.arguments.format.json {
+            return Ok(writeln!(out, "{}", serde_json::json!({ "note": text }))?);
+        }
+        Ok(writeln!(out, "{text}")?)
+    }
+
+    fn turn(&mut self, said: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+        self.hear(said);
+        let before = self.state.clone();
+        let reply = self.reply(&before, 0)?;
+        self.step += 1;
+        if self.arguments.format.json {
+            let json = serde_json::json!({ "heard": said, "reply": reply });
+            writeln!(out, "{json}")?;
+        } else {
+            writeln!(out, "{reply}")?;
+        }
+        self.hear(&reply);
+        self.last = Some((before, vec![reply]));
+        Ok(())
+    }
+
+    fn hear(&mut self, said: &str) {
+        let turn = self.talker.tokenizer.encode(said);
+        self.state = self.model.hred().hear(&[turn], self.state.clone());
+    }
+
+    fn reply(&self, state: &AnyState, draw: usize) -> anyhow::Result<String> {
+        let at = Moment { seed: self.seed, epoch: draw, step: self.step };
+        let context: Tensor<2> = self.model.hred().vector(state);
+        let how = (&self.search, self.arguments.longest.get());
+        let found = self.talker.replies(self.model, &context, how, &at)?;
+        found.into_iter().next().context("a reply for every context")
+    }
+
+    /// Other replies to the last turn.
+    fn others(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Some((before, offered)) = self.last.take() else {
+            return self.say(out, "nothing was said yet that could be replied to");
+        };
+        let mut all = vec![offered[0].clone()];
+        // The step of the turn that was replied to.
+        self.step -= 1;
+        for draw in 1..self.arguments.replies.get() {
+            all.push(self.reply(&before, draw)?);
+        }
+        self.step += 1;
+        if self.arguments.format.json {
+            writeln!(out, "{}", serde_json::json!({ "replies": all }))?;
+        } else {
+            for (n, reply) in all.iter().enumerate() {
+                writeln!(out, "{:>3}  {reply}", n + 1)?;
+            }
+        }
+        self.last = Some((before, all));
+        Ok(())
+    }
+
+    /// One of the other replies in the place of the last.
+    fn take(&mut self, argument: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Some((before, offered)) = self.last.clone() else {
+            return self.say(out, "nothing was said yet that could be replied to");
+        };
+        let number = argument.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        match number.and_then(|n| Some((n, offered.get(n)?.clone()))) {
+            Some((_, reply)) => {
+                self.state = before;
+                self.hear(&reply);
+                self.say(out, &reply)
+            }
+            None => {
+                let count = offered.len();
+                let text = format!(
+                    "/take must be followed by a number from 1 to {count}, got `{argument}`"
+                );
+                self.say(out, &text)
+            }
+        }
+    }
+}
+
+/// What comes after a line.
+enum Next {
+    Line,
+    End,
+}

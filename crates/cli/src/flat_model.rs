@@ -1,0 +1,125 @@
+//! A language model of conversations as running text: what models with turns are compared with.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use burn::prelude::*;
+use recurrent_cells::AnyCell;
+use recurrent_generative::{DialogueOrder, FlatDialogues, Turn};
+use recurrent_seq2seq::{LanguageModel, LanguageModelConfig};
+use recurrent_text::{Dialogue, Tokenizer};
+use recurrent_training::{Moment, validation_loss};
+
+use crate::{
+    dialogue_files::DialoguesConfig,
+    dialogue_model::tokenizer,
+    experiment::Experiment,
+    folder::{ModelFolder, Part},
+    report::Measured,
+    task::{OTHER_TOKENS, Task, Validation},
+    text_model::{About, TextModel},
+};
+
+/// Tokens that stand for a turn where running text is cut.
+const TOKENS: usize = 12;
+
+/// Conversations as running text.
+#[derive(Clone, Debug)]
+pub struct FlatTask {
+    text: TextModel,
+    files: DialoguesConfig,
+}
+
+impl FlatTask {
+    /// Learns tokens from what the model is to learn from.
+    ///
+    /// # Errors
+    ///
+    /// If the model or the tokens do not fit the data.
+    pub fn new(
+        config: &LanguageModelConfig,
+        experiment: &Experiment,
+        train: &[Dialogue],
+    ) -> anyhow::Result<Self> {
+        let tokenizer = tokenizer(experiment, train)?;
+        let turns = train.iter().flat_map(|dialogue| &dialogue.turns);
+        let longest = turns.map(|turn| tokenizer.encode(turn).len()).max().unwrap_or(0);
+        let about = About { config: config.clone(), vocabulary: tokenizer.size(), longest };
+        config.validate(about.vocabulary)?;
+        Self::of(TextModel { about, tokenizer }, experiment)
+    }
+
+    /// Of a model that was trained before.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not of conversations.
+    pub fn of(text: TextModel, experiment: &Experiment) -> anyhow::Result<Self> {
+        Ok(Self { text, files: experiment.dialogues()?.clone() })
+    }
+
+    fn flat(&self, dialogues: &[Dialogue], order: DialogueOrder) -> FlatDialogues {
+        let DialoguesConfig { batch, turns, longest, .. } = self.files;
+        // What is measured is measured whole.
+        let most = match order {
+            DialogueOrder::Shuffled => longest.unwrap_or(usize::MAX),
+            DialogueOrder::Sorted => usize::MAX,
+        };
+        let turn = |turn: &String| -> Turn {
+            let mut ids = self.text.tokenizer.encode(turn);
+            ids.truncate(most);
+            ids
+        };
+        let said = dialogues.iter().map(|dialogue| dialogue.turns.iter().map(turn).collect());
+        FlatDialogues::new(&said.collect::<Vec<Vec<Turn>>>(), batch, turns * TOKENS, order)
+    }
+}
+
+impl Task for FlatTask {
+    type Model = LanguageModel<AnyCell>;
+    type Set = Vec<Dialogue>;
+    type Batches = FlatDialogues;
+
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
+        self.text.save(folder)
+    }
+
+    fn init(&self, device: &Device) -> Self::Model {
+        self.text.init(device)
+    }
+
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
+        let (folder, shown) = (ModelFolder::open(other)?, other.display());
+        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
+        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
+        let same = tokens(&there) == tokens(&self.text.tokenizer);
+        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
+        let load = || folder.load_weights(self.init(device));
+        load().with_context(|| format!("--init {shown}"))
+    }
+
+    fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<FlatDialogues> {
+        Ok(self.flat(train, DialogueOrder::Shuffled))
+    }
+
+    fn validation(&self, valid: &Vec<Dialogue>) -> anyhow::Result<Validation<Self::Model>> {
+        let batches = self.flat(valid, DialogueOrder::Sorted);
+        Ok(Box::new(move |model, at| Ok(validation_loss(model, &batches, at).scores())))
+    }
+
+    fn check(&self, _: &Vec<Dialogue>) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        model: &Self::Model,
+        test: &Vec<Dialogue>,
+        at: &Moment,
+        _: &ModelFolder,
+    ) -> anyhow::Result<Measured> {
+        let batches = self.flat(test, DialogueOrder::Sorted);
+        let scores = validation_loss(model, &batches, at).scores();
+        Ok(Measured { scores, ..Measured::default() })
+    }
+}
