@@ -21,7 +21,7 @@ const PAIRS: usize = 6;
 const FAR: f32 = 3.0;
 
 /// Places along each side of a map of what codes stand for.
-const PLACES: usize = 20;
+const PLACES: usize = 12;
 
 /// Points of a map of codes.
 const POINTS: usize = 2000;

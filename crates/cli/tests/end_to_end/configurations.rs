@@ -108,6 +108,65 @@ fn the_tables_of_the_reference_can_be_had() {
     valid(&format!("{}\n{tokens}{pairs}\n", text.collect::<Vec<_>>().join("\n")));
 }
 
+/// The reference with pictures, and what else it says of a model of them.
+fn with_pictures(model: &str) -> String {
+    let pictures = table(&reference(), "[data.pictures]");
+    assert_eq!(pictures.lines().count(), 8, "{pictures}");
+    // One or the other.
+    let pictures = pictures.lines().filter(|line| !line.starts_with("valid = "));
+    let text = reference();
+    let training = &text[text.find("[training]\n").unwrap()..text.find("[evaluation]\n").unwrap()];
+    let offered = alternatives(&text, "importance");
+    assert_eq!(offered.len(), 1);
+    let importance = match model.starts_with("[model.vae]") {
+        true => format!("[evaluation]\nimportance = {}", offered[0]),
+        false => String::new(),
+    };
+    let pictures = pictures.collect::<Vec<_>>().join("\n");
+    format!("{pictures}\n{model}\n{training}\n{importance}\n")
+}
+
+#[rstest]
+#[case("autoencoder", 9)]
+#[case("vae", 8)]
+fn models_of_pictures_can_be_had_with_their_defaults(#[case] name: &str, #[case] lines: usize) {
+    let heading = format!("[model.{name}]");
+    let model = table(&reference(), &heading);
+    assert_eq!(model.lines().count(), lines, "{model}");
+    let written = valid(&with_pictures(&model));
+    assert_eq!(written, valid(&with_pictures(&heading)));
+    let files = written.data.pictures.clone().unwrap();
+    assert_eq!(files.hold_out, Some(1000));
+    let without = with_pictures(&heading).replace("hold_out = 1000\n", "");
+    let mut expected = written;
+    expected.data.pictures.as_mut().unwrap().hold_out = None;
+    assert_eq!(valid(&without), expected);
+}
+
+/// The values that remarks name for models of pictures.
+#[rstest]
+#[case("autoencoder.noise", &["{ masking = { share = 0.3 } }", "{ gaussian = { sigma = 0.3 } }"])]
+#[case("autoencoder.sparsity", &["{ absolute = { weight = 0.1 } }"])]
+#[case("autoencoder.activation", &["\"tanh\"", "\"sigmoid\"", "\"linear\""])]
+#[case("autoencoder.decoder", &["\"tied\""])]
+#[case("autoencoder.reconstruction", &["\"squared_error\""])]
+#[case("vae.likelihood", &["{ gaussian = { sigma = 0.1 } }"])]
+#[case("vae.condition", &["\"label\""])]
+#[case("vae.bound", &["{ importance = { samples = 5 } }"])]
+#[case("vae.kl.annealing", &["{ linear = { steps = 2000 } }", "{ sigmoid = { middle = 2000, width = 300 } }", "{ cyclical = { period = 2000, rise = 0.5 } }"])]
+#[case("vae.kl.free_bits", &["{ nats = 0.1, groups = 20 }"])]
+fn what_remarks_name_for_pictures_can_be_had(#[case] path: &str, #[case] values: &[&str]) {
+    let name = path.split('.').next().unwrap();
+    let heading = format!("[model.{name}]");
+    for value in values {
+        assert!(reference().contains(value), "{value} is not in the reference");
+        valid(&with_pictures(&format!(
+            "{heading}\n{}",
+            &format!("{path} = {value}")[name.len() + 1..]
+        )));
+    }
+}
+
 /// Every alternative that is commented out is one.
 #[rstest]
 #[case("training.optimizer", "optimizer", 7 - 1)]

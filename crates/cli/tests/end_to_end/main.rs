@@ -10,6 +10,7 @@ mod evaluating;
 mod generating;
 mod interrupted;
 mod languages;
+mod pictures;
 mod training;
 mod translating;
 mod workshop;
