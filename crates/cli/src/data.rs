@@ -105,20 +105,20 @@ impl DataConfig {
                 self.validate_pairs()
             }
             ExampleKind::Pictures => {
+                let range = "given for a model of pictures";
+                let pictures = self.pictures.as_ref().ok_or_else(|| missing("pictures", range))?;
                 let range = "left out for a model of pictures, which has `data.pictures`";
                 foreign("dialogues", self.dialogues.is_some(), range)?;
                 self.validate_no_pairs(range)?;
-                let range = "given for a model of pictures";
-                let pictures = self.pictures.as_ref().ok_or_else(|| missing("pictures", range))?;
                 pictures.validate().map_err(|wrong| wrong.under("data.pictures"))
             }
             ExampleKind::Dialogues => {
-                let range = "left out for a model of conversations, which has `data.dialogues`";
-                foreign("pictures", self.pictures.is_some(), range)?;
-                self.validate_no_pairs(range)?;
                 let range = "given for a model of conversations";
                 let dialogues =
                     self.dialogues.as_ref().ok_or_else(|| missing("dialogues", range))?;
+                let range = "left out for a model of conversations, which has `data.dialogues`";
+                foreign("pictures", self.pictures.is_some(), range)?;
+                self.validate_no_pairs(range)?;
                 dialogues.validate().map_err(|wrong| wrong.under("data.dialogues"))
             }
         }

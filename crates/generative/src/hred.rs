@@ -125,9 +125,7 @@ impl HredConfig {
     /// Names the first field that does not fit.
     pub fn validate(&self, vocabulary: usize) -> Result<(), OutOfRange> {
         at_least_one("d_embedding", self.d_embedding)?;
-        let known = matches!(self.cell, CellKind::Gru | CellKind::Lstm);
-        let cell = serde_name(&self.cell);
-        OutOfRange::check("cell", cell, |_| known, "\"gru\" or \"lstm\"")?;
+        cell_fits(&self.cell)?;
         at_least_one("encoder.layers", self.encoder.layers)?;
         at_least_one("encoder.d_hidden", self.encoder.d_hidden)?;
         if let ContextKind::Rnn { d_hidden } = self.context {
@@ -198,9 +196,33 @@ impl HredConfig {
     }
 }
 
-/// What a configuration calls a cell.
-fn serde_name(cell: &CellKind) -> String {
-    format!("{cell:?}").to_lowercase()
+/// The cells that a decoder of turns can have.
+pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
+    let name = format!("{cell:?}").to_lowercase();
+    let known = matches!(cell, CellKind::Gru | CellKind::Lstm);
+    OutOfRange::check("cell", name, |_| known, "\"gru\" or \"lstm\"")
+}
+
+/// `begun` with a share of its tokens, all but `<s>`, in the place of which `<unk>` is read.
+pub(crate) fn with_words_dropped(begun: &Padded, share: f64, rng: &mut impl Rng) -> Padded {
+    if share == 0.0 {
+        return begun.clone();
+    }
+    let mut word = |id: u32| if id != BOS && rng.random::<f64>() < share { UNK } else { id };
+    let rows = begun.rows().map(|row| row.into_iter().map(&mut word).collect());
+    Padded::to_steps(&rows.collect::<Vec<Vec<u32>>>(), begun.steps())
+}
+
+/// `Σ_n −ln softmax(logits)_{w_n}` of every row, `[R, N, V]` to `[R]`.
+pub(crate) fn nll_of_readouts(logits: Tensor<3>, ended: &Padded) -> Tensor<1> {
+    let device = logits.device();
+    let ids = ended.tensor(&device).unsqueeze_dim(2);
+    let chosen: Tensor<2> = log_softmax(logits, 2).gather(2, ids).squeeze_dim(2);
+    let chosen = match ended.pad_mask(&device) {
+        None => chosen,
+        Some(mask) => chosen.mask_fill(mask, 0.0),
+    };
+    chosen.sum_dim(1).squeeze_dim::<1>(1).neg()
 }
 
 impl Hred {
@@ -273,14 +295,10 @@ impl Hred {
 
     /// What the decoder reads while it learns: now and then `<unk>` in the place of a token.
     pub(crate) fn begun(&self, batch: &DialogueBatch, rng: &mut impl Rng) -> Padded {
-        let dropped = self.config.word_dropout;
-        if dropped == 0.0 || !self.device().is_autodiff() {
-            return batch.begun();
+        match self.device().is_autodiff() {
+            true => with_words_dropped(&batch.begun(), self.config.word_dropout, rng),
+            false => batch.begun(),
         }
-        let mut word = |id: u32| if id != BOS && rng.random::<f64>() < dropped { UNK } else { id };
-        let begun = batch.begun();
-        let rows = begun.rows().map(|row| row.into_iter().map(&mut word).collect());
-        Padded::new(&rows.collect::<Vec<Vec<u32>>>())
     }
 
     /// The loss of turns made from `c`, `[R, s]`.
@@ -291,16 +309,8 @@ impl Hred {
 
     /// The negative log-likelihood of each turn, with its `</s>`, made from `c`, `[R, s]`: `[R]`.
     pub(crate) fn nll_from(&self, batch: &DialogueBatch, c: &Tensor<2>) -> Tensor<1> {
-        let (ended, device) = (batch.ended(), self.device());
         let readouts = self.readouts(&batch.begun(), c);
-        let log_p = log_softmax(self.output.forward(readouts, &self.embedding), 2);
-        let chosen: Tensor<2> =
-            log_p.gather(2, ended.tensor(&device).unsqueeze_dim(2)).squeeze_dim(2);
-        let chosen = match ended.pad_mask(&device) {
-            None => chosen,
-            Some(mask) => chosen.mask_fill(mask, 0.0),
-        };
-        chosen.sum_dim(1).squeeze_dim::<1>(1).neg()
+        nll_of_readouts(self.output.forward(readouts, &self.embedding), &batch.ended())
     }
 
     /// The negative log-likelihood of each turn of a batch, in nats, with its `</s>`: `[R]`, one
@@ -323,7 +333,7 @@ impl Hred {
     /// of a context, and of whatever else a turn is made from. Meant for a model from
     /// [`valid`](Module::valid).
     pub fn generator(&self, c: Tensor<2>) -> TurnGenerator<'_> {
-        TurnGenerator { model: self, c }
+        TurnGenerator::new(&self.embedding, &self.decoder, (&self.output, &self.dropout), c)
     }
 }
 
@@ -352,11 +362,26 @@ impl Learn for Hred {
     }
 }
 
-/// A [`Hred`] that knows what its turns are made from, as a [`Generator`].
+/// A decoder that knows what its turns are made from, as a [`Generator`].
 #[derive(Clone, Debug)]
 pub struct TurnGenerator<'m> {
-    model: &'m Hred,
+    embedding: &'m Embedding,
+    decoder: &'m TurnDecoder,
+    output: &'m Output,
+    dropout: &'m Dropout,
     c: Tensor<2>,
+}
+
+impl<'m> TurnGenerator<'m> {
+    /// One turn for each row of `c`, `[R, s]`.
+    pub(crate) fn new(
+        embedding: &'m Embedding,
+        decoder: &'m TurnDecoder,
+        (output, dropout): (&'m Output, &'m Dropout),
+        c: Tensor<2>,
+    ) -> Self {
+        Self { embedding, decoder, output, dropout, c }
+    }
 }
 
 impl Generator for TurnGenerator<'_> {
@@ -368,27 +393,26 @@ impl Generator for TurnGenerator<'_> {
     }
 
     fn vocabulary(&self) -> usize {
-        self.model.vocabulary()
+        self.embedding.vocabulary()
     }
 
     fn start(&self) -> Self::State {
-        (self.c.clone(), self.model.decoder.begin(&self.c))
+        (self.c.clone(), self.decoder.begin(&self.c))
     }
 
     fn step(&self, last: &[u32], (c, state): Self::State) -> Predicted<Self::State> {
-        let model = self.model;
         let last: Vec<[u32; 1]> = last.iter().map(|id| [*id]).collect();
-        let ids = Padded::new(&last).tensor(&model.device());
-        let e = model.dropout.forward(model.embedding.forward(ids)).squeeze_dim(1);
-        let (readout, state) = model.decoder.step(e, &c, state);
-        let readout = model.dropout.forward(readout).unsqueeze_dim(1);
-        let logits = model.output.forward(readout, &model.embedding);
+        let ids = Padded::new(&last).tensor(&self.c.device());
+        let e = self.dropout.forward(self.embedding.forward(ids)).squeeze_dim(1);
+        let (readout, state) = self.decoder.step(e, &c, state);
+        let readout = self.dropout.forward(readout).unsqueeze_dim(1);
+        let logits = self.output.forward(readout, self.embedding);
         let scores = Scores::Logits(logits.squeeze_dim(1));
         Predicted { scores, weights: None, state: (c, state) }
     }
 
     fn reorder(&self, (c, state): Self::State, rows: &[usize]) -> Self::State {
-        let index = places(rows, &self.model.device());
+        let index = places(rows, &self.c.device());
         (c.select(0, index.clone()), state.select(index))
     }
 }

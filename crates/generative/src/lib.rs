@@ -5,6 +5,7 @@
 //! |---|---|
 //! | autoencoder: dense, tied, denoising, sparse | [`Autoencoder`] |
 //! | variational autoencoder, with its importance-weighted bound | [`Vae`] |
+//! | the same of texts | [`SequenceVae`] |
 //! | hierarchical recurrent encoder–decoder, of conversations | [`Hred`] |
 //! | the same with a latent variable at every turn | [`Vhred`] |
 //!
@@ -34,6 +35,7 @@ mod picture_model;
 mod pictures;
 mod principal_components;
 pub mod reconstruction;
+mod sequence_vae;
 mod sizes;
 mod turn_decoder;
 mod turn_encoder;
@@ -55,6 +57,7 @@ pub use latent_report::{Collapse, LatentReport, Latents};
 pub use picture_model::{MeasuredBound, PictureModel, standard_quantile};
 pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};
 pub use principal_components::PrincipalComponents;
+pub use sequence_vae::{SequenceVae, SequenceVaeConfig, TextParts};
 pub use turn_decoder::{ContextBias, ContextGate, TurnDecoder};
 pub use turn_encoder::{Summary, TurnEncoder};
 pub use vae::{Bound, Condition, Likelihood, Parts, Vae, VaeConfig};

@@ -30,7 +30,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CarriedContext, Dense, DiagonalGaussian, DialogueBatch, Hred, HredConfig, KlTerm, Turn,
-    TurnDecoder, TurnGenerator, noise, sizes::at_least_one, vae::log_mean_exp,
+    TurnDecoder, TurnGenerator, noise,
+    sizes::at_least_one,
+    vae::{log_mean_exp, not_finite},
 };
 
 /// Sizes and kinds of a [`Vhred`].
@@ -435,5 +437,13 @@ impl Learn for Vhred {
             sum = sum + told;
         }
         (Loss { sum, nll, ..written }, CarriedContext(last))
+    }
+
+    /// A batch that goes on is looked at as if it began: what is not finite in its weights is not there.
+    fn not_finite(&self, batch: &DialogueBatch, at: &Moment) -> Vec<&'static str> {
+        let batch = DialogueBatch::whole(batch.dialogues.clone());
+        let TurnParts { reconstruction, kl, .. } = self.parts(&batch, None, &mut at.rng());
+        let kl = kl.sum_dim(1).squeeze_dim(1);
+        not_finite([("reconstruction", reconstruction), ("kl", kl)])
     }
 }

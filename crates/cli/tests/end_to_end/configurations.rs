@@ -167,6 +167,55 @@ fn what_remarks_name_for_pictures_can_be_had(#[case] path: &str, #[case] values:
     }
 }
 
+/// The reference with conversations, and what else it says of a model of them.
+fn with_dialogues(model: &str) -> String {
+    let dialogues = table(&reference(), "[data.dialogues]");
+    assert_eq!(dialogues.lines().count(), 7, "{dialogues}");
+    let text = reference();
+    let training = &text[text.find("[training]\n").unwrap()..text.find("[evaluation]\n").unwrap()];
+    let tokens = "[tokens.shared]\nsegmentation = { characters = {} }";
+    format!("{dialogues}\n{tokens}\n{model}\n{training}\n")
+}
+
+#[rstest]
+#[case("hred", 14)]
+#[case("vhred", 6)]
+fn models_of_conversations_can_be_had_with_their_defaults(
+    #[case] name: &str,
+    #[case] lines: usize,
+) {
+    let heading = format!("[model.{name}]");
+    let model = table(&reference(), &heading);
+    assert_eq!(model.lines().count(), lines, "{model}");
+    let written = valid(&with_dialogues(&model));
+    assert_eq!(written, valid(&with_dialogues(&heading)));
+    let without = with_dialogues(&heading)
+        .replace("batch = 32\n", "")
+        .replace("turns = 8\n", "")
+        .replace(", turns = \"turns\"", "");
+    assert_eq!(valid(&without), written);
+}
+
+/// The values that remarks name for models of conversations.
+#[rstest]
+#[case("hred.summary", &["\"pooled\""])]
+#[case("hred.context", &["\"last_turn\""])]
+#[case("hred.context_input", &["\"dense\""])]
+#[case("hred.bias", &["\"first\"", "\"selective\""])]
+#[case("vhred.made_from", &["\"latent\""])]
+#[case("vhred.bag_of_words", &["{ told = { weight = 1.0, d_hidden = 256 } }"])]
+fn what_remarks_name_for_conversations_can_be_had(#[case] path: &str, #[case] values: &[&str]) {
+    let name = path.split('.').next().unwrap();
+    let heading = format!("[model.{name}]");
+    for value in values {
+        assert!(reference().contains(value), "{value} is not in the reference");
+        valid(&with_dialogues(&format!(
+            "{heading}\n{}",
+            &format!("{path} = {value}")[name.len() + 1..]
+        )));
+    }
+}
+
 /// Every alternative that is commented out is one.
 #[rstest]
 #[case("training.optimizer", "optimizer", 7 - 1)]

@@ -6,6 +6,7 @@ mod bad_data;
 mod bad_settings;
 mod configurations;
 mod converting;
+mod dialogues;
 mod evaluating;
 mod generating;
 mod interrupted;

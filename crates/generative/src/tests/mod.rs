@@ -2,6 +2,6 @@
 
 mod autoencoder;
 mod hred;
-mod toys;
+mod sequence_vae;
 mod vae;
 mod vhred;
