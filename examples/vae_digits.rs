@@ -7,8 +7,10 @@
 //! Run with `cargo run --release --example vae_digits -- [--epochs N] [--hidden N] [--latent N] [--seed N]
 //! [--out DIR]`.
 //!
-//! Expect, after 5 epochs, @@NUMBERS@@. `digits.png` has a hundred new digits, `again.png` digits above
-//! what the model makes of them. The same seed gives the same numbers on the CPU.
+//! Expect, in some ten seconds on one CPU core, a bound of 119.8 to 120.6 nats a digit of the test set (seeds 1
+//! to 3), reconstruction 96.6 to 97.5 and divergence 22.9 to 24.0 of it, with 20 of 20 dimensions used.
+//! `digits.png` has a hundred new digits, `again.png` digits above what the model makes of them. The same seed
+//! gives the same numbers on the CPU.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
 #[derive(Parser)]
 struct Options {
     /// How often the digits are gone through
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     epochs: usize,
     /// Hidden features of the encoder and of the decoder
     #[arg(long, default_value_t = 400)]
@@ -119,19 +121,19 @@ fn learn(options: &Options, train: Pictures) -> Result<Vae, Box<dyn Error>> {
 mod tests {
     use super::*;
 
-    /// Two epochs on a thousand digits leave the bound far below that of a model that knows nothing, 784 ·
-    /// ln 2 = 543 nats.
+    /// Ten epochs on a thousand digits, a hundred steps, leave the bound far below that of a model that knows
+    /// nothing, 784 · ln 2 = 543 nats.
     #[test]
     fn digits_are_learned() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/mnist-10k");
         let train = idx::read(&folder.join("train-images-idx3-ubyte.gz"), None).unwrap();
         let out = PathBuf::new();
-        let options = Options { epochs: 2, hidden: 100, latent: 5, seed: 1, out };
+        let options = Options { epochs: 10, hidden: 100, latent: 5, seed: 1, out };
         let some = train.first(1000);
         let batches = PictureBatches::fixed(some.clone(), BATCH, Shown::Grey);
         let model = learn(&options, some).unwrap();
         let at = Moment { seed: 1, epoch: 0, step: 0 };
         let nll = model.measure(&batches, &mut at.rng()).nll();
-        assert!(nll < 280.0, "{nll}");
+        assert!(nll < 240.0, "{nll}");
     }
 }

@@ -10,7 +10,7 @@ use recurrent_seq2seq::search::Sampling;
 
 use crate::{device::DeviceName, settings::Set};
 
-/// Recurrent sequence models: train them on pairs of texts or on text, and use them.
+/// Recurrent sequence models, and models of pictures: train them on your data, and use them.
 #[derive(Debug, Parser)]
 #[command(name = "recurrent", version, disable_help_subcommand = true)]
 pub struct Arguments {

@@ -192,8 +192,9 @@ pub fn collapse(latent: &LatentReport) -> String {
             "the posterior has not collapsed: every dimension says something".to_owned()
         }
         Collapse::Partial => format!(
-            "the posterior has collapsed in part: some of its {dimensions} dimensions are as the prior \
-             and say nothing"
+            "the posterior has collapsed in part: {} of {dimensions} dimensions are as the prior and say \
+             nothing",
+            latent.silent()
         ),
         Collapse::Whole => {
             "the posterior has collapsed: it is the prior, and the model does without its \
@@ -207,19 +208,13 @@ pub fn collapse(latent: &LatentReport) -> String {
 pub fn score(name: &str, value: f64) -> String {
     match name {
         _ if !value.is_finite() => "not finite".to_owned(),
-        "nll" => format!("{value:.4}"),
+        "nll" | "reconstruction" | "kl" | "iw" | "principal_components" => format!("{value:.4}"),
         "ppl" => format!("{value:.3}"),
         "ppl_posterior" | "ppl_prior" | "ppl_zero" | "iw_ppl" | "length" | "between_draws" => {
             format!("{value:.2}")
         }
         "distinct_1" | "distinct_2" | "average" | "greedy" | "extrema" => format!("{value:.4}"),
-        "bleu"
-        | "character_bleu"
-        | "chrf"
-        | "reconstruction"
-        | "kl"
-        | "iw"
-        | "principal_components" => format!("{value:.2}"),
+        "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
         _ => format!("{value:.2} %"),
     }
 }

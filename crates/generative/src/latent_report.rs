@@ -121,16 +121,16 @@ impl Latents {
         assert!(examples > 0, "a report needs examples");
         let kl_by_dimension: Vec<f64> =
             (0..self.d_latent).map(|j| self.mean_of(&self.kl, j)).collect();
-        let say = kl_by_dimension.iter().filter(|kl| **kl > SAYS).count();
+        let silent = silent(&kl_by_dimension);
         LatentReport {
             examples,
             kl: kl_by_dimension.iter().sum(),
             active_units: self.active().len(),
             mutual_information: self.mutual_information(),
-            collapse: match say {
-                0 => Collapse::Whole,
-                say if say < self.d_latent => Collapse::Partial,
-                _ => Collapse::None,
+            collapse: match silent {
+                0 => Collapse::None,
+                silent if silent < self.d_latent => Collapse::Partial,
+                _ => Collapse::Whole,
             },
             kl_by_dimension,
         }
@@ -162,6 +162,18 @@ impl Latents {
         };
         (0..count).map(of_one).sum::<f64>() / count as f64
     }
+}
+
+impl LatentReport {
+    /// Dimensions that are as the prior: they say nothing of the example.
+    pub fn silent(&self) -> usize {
+        silent(&self.kl_by_dimension)
+    }
+}
+
+fn silent(kl_by_dimension: &[f64]) -> usize {
+    // What is no number says nothing either.
+    kl_by_dimension.iter().filter(|kl| kl.is_nan() || **kl <= SAYS).count()
 }
 
 #[cfg(test)]
@@ -216,5 +228,6 @@ mod tests {
         assert!((report.kl - sum).abs() < 1e-12);
         let partial = gathered(&rows, 1.0);
         assert_eq!((partial.collapse, partial.active_units), (Collapse::Partial, 1));
+        assert_eq!([partial.silent(), report.silent()], [1, 0]);
     }
 }

@@ -162,19 +162,6 @@ fn an_autoencoder_leaves_a_whole_folder() {
     is_png(&shop, "two/pictures/manifold.png");
 }
 
-/// VA-7: with a linear code, no hidden layer and squared error, training comes to the principal
-/// components.
-#[test]
-fn a_linear_autoencoder_comes_to_the_principal_components() {
-    let shop = shop(AUTOENCODER);
-    shop.change("shown = \"binary\"\ndistortion = { shift = 1.0 }", "shown = \"grey\"");
-    shop.change("valid = { images = \"test.idx\" }", "valid = { images = \"train.idx\" }");
-    shop.train(&["--set", "training.epochs=150"]).done();
-    let scores = &shop.json("model/metrics.json")["scores"];
-    let score = |name: &str| scores[name].as_f64().unwrap();
-    assert!(score("nll") < 1.01 * score("principal_components"), "{scores}");
-}
-
 #[rstest]
 #[case(VAE, &[])]
 #[case(VAE, &TOLD)]
