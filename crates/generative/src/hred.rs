@@ -21,7 +21,8 @@ use burn::{
 use rand::{Rng, RngExt};
 use recurrent_cells::{AnyState, CellKind, State};
 use recurrent_seq2seq::{
-    CrossEntropy, Embedding, EmbeddingConfig, EncoderConfig, Output, OutputWeights, Padded,
+    CrossEntropy, Embedding, EmbeddingConfig, EmbeddingScale, EncoderConfig, Output, OutputWeights,
+    Padded,
     search::{Generator, Predicted, Scores},
 };
 use recurrent_text::{BOS, SPECIALS, UNK};
@@ -60,6 +61,9 @@ pub struct HredConfig {
     pub d_readout: usize,
     /// Which weights make logits.
     pub output: OutputWeights,
+    /// What the vectors of an embedding that is the output layer as well are multiplied by as they are
+    /// read.
+    pub embedding_scale: EmbeddingScale,
     /// Share of the values dropped while learning, in `[0, 1)`: of the vectors of tokens, between
     /// layers, and of what logits are made of.
     pub dropout: f64,
@@ -110,6 +114,7 @@ impl Default for HredConfig {
             bias: ContextBias::All,
             d_readout: 128,
             output: OutputWeights::Own,
+            embedding_scale: EmbeddingScale::Plain,
             dropout: 0.0,
             word_dropout: 0.0,
             loss: CrossEntropy::default(),
@@ -138,6 +143,9 @@ impl HredConfig {
             format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
         let holds = |d: &usize| !tied || *d == self.d_embedding;
         OutOfRange::check("d_readout", self.d_readout, holds, &range)?;
+        if !tied {
+            self.embedding_scale.must_be_plain()?;
+        }
         share("dropout", self.dropout)?;
         let holds = |share: &f64| (0.0..=1.0).contains(share);
         OutOfRange::check("word_dropout", self.word_dropout, holds, "in [0, 1]")?;
@@ -171,7 +179,8 @@ impl HredConfig {
                 (EmbeddingConfig::new(vocabulary, d), Output::new(r, vocabulary, device))
             }
             OutputWeights::Embedding => {
-                (EmbeddingConfig::tied(vocabulary, d), Output::tied(vocabulary, device))
+                let table = EmbeddingConfig::tied(vocabulary, d).with_scale(self.embedding_scale);
+                (table, Output::tied(vocabulary, device))
             }
         };
         let how = (self.summary, self.dropout);

@@ -19,8 +19,8 @@ use burn::{
 use rand::Rng;
 use recurrent_cells::CellKind;
 use recurrent_seq2seq::{
-    CrossEntropy, Embedding, EmbeddingConfig, EncoderConfig, Output, OutputWeights, Padded,
-    Reading, TextBatch,
+    CrossEntropy, Embedding, EmbeddingConfig, EmbeddingScale, EncoderConfig, Output, OutputWeights,
+    Padded, Reading, TextBatch,
 };
 use recurrent_training::{Learn, Loss, Moment, OutOfRange};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ pub struct SequenceVaeConfig {
     pub d_readout: usize,
     /// Which weights make logits.
     pub output: OutputWeights,
+    /// What the vectors of an embedding that is the output layer as well are multiplied by as they are
+    /// read.
+    pub embedding_scale: EmbeddingScale,
     /// Share of the values dropped while learning, in `[0, 1)`: of the vectors of tokens, between
     /// layers, and of what logits are made of.
     pub dropout: f64,
@@ -112,6 +115,7 @@ impl Default for SequenceVaeConfig {
             bias: ContextBias::All,
             d_readout: 128,
             output: OutputWeights::Own,
+            embedding_scale: EmbeddingScale::Plain,
             dropout: 0.0,
             word_dropout: 0.0,
             kl: KlTerm::default(),
@@ -139,6 +143,9 @@ impl SequenceVaeConfig {
             format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
         let holds = |d: &usize| !tied || *d == self.d_embedding;
         OutOfRange::check("d_readout", self.d_readout, holds, &range)?;
+        if !tied {
+            self.embedding_scale.must_be_plain()?;
+        }
         share("dropout", self.dropout)?;
         let holds = |share: &f64| (0.0..=1.0).contains(share);
         OutOfRange::check("word_dropout", self.word_dropout, holds, "in [0, 1]")?;
@@ -161,7 +168,8 @@ impl SequenceVaeConfig {
                 (EmbeddingConfig::new(vocabulary, d), Output::new(r, vocabulary, device))
             }
             OutputWeights::Embedding => {
-                (EmbeddingConfig::tied(vocabulary, d), Output::tied(vocabulary, device))
+                let table = EmbeddingConfig::tied(vocabulary, d).with_scale(self.embedding_scale);
+                (table, Output::tied(vocabulary, device))
             }
         };
         let how = (self.summary, self.dropout);

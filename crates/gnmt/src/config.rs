@@ -17,7 +17,7 @@ use burn::{
 };
 use recurrent_attention::NormedAdditiveAttentionConfig;
 use recurrent_cells::{AnyCell, Bidirectional, GnmtLstmConfig, LstmConfig};
-use recurrent_seq2seq::{CrossEntropy, EmbeddingConfig, Output, Tie};
+use recurrent_seq2seq::{CrossEntropy, EmbeddingConfig, EmbeddingScale, Output, Tie};
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub struct GnmtConfig {
     pub start: Start,
     /// Which matrices of tokens are one.
     pub tie: Tie,
+    /// What the vectors of a table that is the output layer as well are multiplied by as they are read; the
+    /// paper and public versions do not.
+    pub embedding_scale: EmbeddingScale,
     /// Share of the values dropped while learning, in `[0, 1)`, of what every layer reads.
     pub dropout: f64,
     /// The bound of cell states and residual sums, with `cell = "gnmt_lstm"` alone; none by default.
@@ -152,6 +155,7 @@ impl Default for GnmtConfig {
             first_layer: FirstLayer::Token,
             start: Start::Zero,
             tie: Tie::Embeddings,
+            embedding_scale: EmbeddingScale::Plain,
             dropout: 0.0,
             clip: None,
             logit_clip: None,
@@ -198,6 +202,7 @@ impl GnmtConfig {
     pub fn validate(&self, [v_source, v_target]: [usize; 2]) -> Result<(), OutOfRange> {
         OutOfRange::check("layers", self.layers, |layers| *layers >= 2, "at least 2")?;
         OutOfRange::check("d_hidden", self.d_hidden, |width| *width > 0, "at least 1")?;
+        self.tie.check_scale(self.embedding_scale)?;
         let share = |value: &f64| (0.0..1.0).contains(value);
         OutOfRange::check("dropout", self.dropout, share, "in [0, 1)")?;
         OutOfRange::check("loss.label_smoothing", self.loss.label_smoothing, share, "in [0, 1)")?;
@@ -294,19 +299,19 @@ impl GnmtConfig {
             residual: self.residual,
             bound,
         };
-        let embedding = |vocabulary| {
+        let embedding = |vocabulary, scale| {
             let config = EmbeddingConfig::new(vocabulary, h);
             let config = match (self.uniform(), self.tie) {
                 (Some(uniform), _) => config.with_initializer(uniform),
                 (None, Tie::Output | Tie::All) => EmbeddingConfig::tied(vocabulary, h),
                 (None, Tie::None | Tie::Embeddings) => config,
             };
-            config.init(device)
+            config.with_scale(scale).init(device)
         };
         Gnmt {
             source_embedding: matches!(self.tie, Tie::None | Tie::Output)
-                .then(|| embedding(v_source)),
-            target_embedding: embedding(v_target),
+                .then(|| embedding(v_source, EmbeddingScale::Plain)),
+            target_embedding: embedding(v_target, self.embedding_scale),
             encoder,
             decoder,
             output: match self.tie {

@@ -337,14 +337,23 @@ impl QuantizedGnmt {
         }
     }
 
+    /// The vector of a token by the target's table, scaled as it is.
+    fn target_vector(&self, id: u32, to: &mut [f32]) {
+        self.target_embedding.row(id as usize, to);
+        let factor = self.config.embedding_scale.factor(self.config.d_hidden) as f32;
+        to.iter_mut().for_each(|x| *x *= factor);
+    }
+
     /// Reads sources, `</s>` included.
     fn encode(&self, sources: &[Vec<u32>]) -> Encoded {
         let h = self.config.d_hidden;
         let starts = Starts::of(sources);
-        let table = self.source_embedding.as_ref().unwrap_or(&self.target_embedding);
         let mut x = vec![0.0; starts.total() * h];
         for (id, to) in sources.iter().flatten().zip(x.chunks_exact_mut(h)) {
-            table.row(*id as usize, to);
+            match &self.source_embedding {
+                Some(table) => table.row(*id as usize, to),
+                None => self.target_vector(*id, to),
+            }
         }
         let [there, back] = &self.both;
         let (forward, _) = there.run(&x, &starts, Way::Forward);
@@ -626,7 +635,7 @@ impl Generator for QuantizedGenerator<'_> {
         let h = config.d_hidden;
         let mut y = vec![0.0; last.len() * h];
         for (id, to) in last.iter().zip(y.chunks_exact_mut(h)) {
-            model.target_embedding.row(*id as usize, to);
+            model.target_vector(*id, to);
         }
         let QuantizedState { layers, of, fed } = &mut state;
         let (context, weights) = match config.query {

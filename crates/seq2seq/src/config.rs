@@ -7,8 +7,9 @@ use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BahdanauDecoder, Bridge, BridgeKind, Context, CrossEntropy, Decoder, EmbeddingConfig, Encoder,
-    Feeding, LuongDecoder, Output, Reader, Reading, Readout, Seq2Seq, Teacher, ThoughtDecoder,
+    BahdanauDecoder, Bridge, BridgeKind, Context, CrossEntropy, Decoder, EmbeddingConfig,
+    EmbeddingScale, Encoder, Feeding, LuongDecoder, Output, Reader, Reading, Readout, Seq2Seq,
+    Teacher, ThoughtDecoder,
 };
 
 /// Sizes and kinds of a [`Seq2Seq`].
@@ -19,6 +20,8 @@ pub struct Seq2SeqConfig {
     pub d_embedding: usize,
     /// Which matrices are one.
     pub tie: Tie,
+    /// What the vectors of a table that is the output layer as well are multiplied by as they are read.
+    pub embedding_scale: EmbeddingScale,
     /// The cell of all layers.
     pub cell: CellKind,
     /// Share of the values dropped while learning, in `[0, 1)`: of the vectors of tokens, between
@@ -108,6 +111,7 @@ impl Default for Seq2SeqConfig {
         Self {
             d_embedding: 128,
             tie: Tie::None,
+            embedding_scale: EmbeddingScale::Plain,
             cell: CellKind::Lstm,
             dropout: 0.0,
             encoder: EncoderConfig::default(),
@@ -133,6 +137,25 @@ impl Default for DecoderConfig {
             feeding: Feeding::None,
         };
         Self { layers: 1, d_hidden: 256, kind }
+    }
+}
+
+impl Tie {
+    /// Whether the output layer is an embedding.
+    pub fn output(self) -> bool {
+        matches!(self, Self::Output | Self::All)
+    }
+
+    /// Only a table that is the output layer as well is scaled.
+    ///
+    /// # Errors
+    ///
+    /// If there is a scale and no such table.
+    pub fn check_scale(self, scale: EmbeddingScale) -> Result<(), OutOfRange> {
+        match self.output() {
+            true => Ok(()),
+            false => scale.must_be_plain(),
+        }
     }
 }
 
@@ -212,7 +235,8 @@ impl Seq2SeqConfig {
             let range = "none or output where source and target have tokens of their own";
             return Err(OutOfRange::new("tie", format!("{:?}", self.tie), range));
         }
-        if matches!(self.tie, Tie::Output | Tie::All) && self.d_readout() != self.d_embedding {
+        self.tie.check_scale(self.embedding_scale)?;
+        if self.tie.output() && self.d_readout() != self.d_embedding {
             let range = format!("d_embedding = {} for a tied output", self.d_embedding);
             return Err(OutOfRange::new("decoder.kind.d_readout", self.d_readout(), range));
         }
@@ -306,7 +330,9 @@ impl Seq2SeqConfig {
         }
         let d = self.d_embedding;
         let target = match self.tie {
-            Tie::Output | Tie::All => EmbeddingConfig::tied(v_target, d),
+            Tie::Output | Tie::All => {
+                EmbeddingConfig::tied(v_target, d).with_scale(self.embedding_scale)
+            }
             Tie::None | Tie::Embeddings => EmbeddingConfig::new(v_target, d),
         };
         let own_source = matches!(self.tie, Tie::None | Tie::Output);

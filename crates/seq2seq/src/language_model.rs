@@ -27,7 +27,7 @@ use recurrent_training::{Batches, Carried, Learn, Loss, Moment, Past};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CrossEntropy, Embedding, EmbeddingConfig, OutOfRange, Output, Padded,
+    CrossEntropy, Embedding, EmbeddingConfig, EmbeddingScale, OutOfRange, Output, Padded,
     config::{at_least_one, cell_fits, share},
     rows::index,
     search::{Generator, Predicted, Scores},
@@ -50,6 +50,9 @@ pub struct LanguageModelConfig {
     pub dropout: f64,
     /// Which weights make logits.
     pub output: OutputWeights,
+    /// What the vectors of an embedding that is the output layer as well are multiplied by as they are
+    /// read.
+    pub embedding_scale: EmbeddingScale,
     /// What is minimised.
     pub loss: CrossEntropy,
 }
@@ -111,6 +114,7 @@ impl Default for LanguageModelConfig {
             cell: CellKind::Lstm,
             dropout: 0.0,
             output: OutputWeights::Own,
+            embedding_scale: EmbeddingScale::Plain,
             loss: CrossEntropy::default(),
         }
     }
@@ -129,6 +133,9 @@ impl LanguageModelConfig {
         cell_fits(&self.cell)?;
         share("dropout", self.dropout)?;
         share("loss.label_smoothing", self.loss.label_smoothing)?;
+        if self.output == OutputWeights::Own {
+            self.embedding_scale.must_be_plain()?;
+        }
         if self.output == OutputWeights::Embedding && self.d_hidden != self.d_embedding {
             let range =
                 format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
@@ -156,7 +163,9 @@ impl LanguageModelConfig {
         let layers = (0..self.layers).map(layer).collect();
         let embedding = match self.output {
             OutputWeights::Own => EmbeddingConfig::new(vocabulary, d),
-            OutputWeights::Embedding => EmbeddingConfig::tied(vocabulary, d),
+            OutputWeights::Embedding => {
+                EmbeddingConfig::tied(vocabulary, d).with_scale(self.embedding_scale)
+            }
         };
         LanguageModel {
             embedding: embedding.init(device),

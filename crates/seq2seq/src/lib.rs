@@ -26,7 +26,7 @@ pub use decoder::{
     BahdanauDecoder, Context, Decoded, Decoder, DecoderState, Feeding, LuongDecoder, Readout,
     Source, Stepped, ThoughtDecoder,
 };
-pub use embedding::{Embedding, EmbeddingConfig};
+pub use embedding::{Embedding, EmbeddingConfig, EmbeddingScale};
 pub use encoder::{Encoded, Encoder, Reader, Reading};
 pub use language_model::{
     CarriedStates, LanguageModel, LanguageModelConfig, LanguageModelGenerator, OutputWeights,

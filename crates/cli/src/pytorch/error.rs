@@ -56,6 +56,11 @@ pub enum ConvertError {
         /// The key of what it should be equal to.
         other: String,
     },
+    /// An embedding that is scaled as it is read.
+    #[error(
+        "the model has `embedding_scale = \"sqrt\"`: PyTorch's embeddings are not scaled as they are read"
+    )]
+    Scaled,
     /// A cell that PyTorch does not have.
     #[error(
         "PyTorch has no module for {cell}; `rnn`, `relu_rnn`, `lstm` and `gru` can be converted"

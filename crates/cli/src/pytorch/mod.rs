@@ -16,7 +16,7 @@ use recurrent_attention::Attention;
 use recurrent_cells::{AnyCell, Bidirectional};
 use recurrent_gnmt::Gnmt;
 use recurrent_pytorch::StateDict;
-use recurrent_seq2seq::{Decoder, LanguageModel, Reader, Seq2Seq};
+use recurrent_seq2seq::{Decoder, Embedding, EmbeddingScale, LanguageModel, Reader, Seq2Seq};
 
 pub use error::ConvertError;
 
@@ -36,7 +36,7 @@ pub trait Keyed: Sized {
     ///
     /// # Errors
     ///
-    /// If PyTorch has no module for the model's cell.
+    /// If PyTorch has no module for the model's cell, or for an embedding that is scaled.
     fn to_state_dict(mut self) -> Result<StateDict, ConvertError> {
         let mut writer = Writer(StateDict::new());
         self.visit(&mut writer)?;
@@ -62,8 +62,17 @@ pub trait Keyed: Sized {
     }
 }
 
+/// PyTorch's embeddings are not scaled as they are read.
+fn plain(embedding: &Embedding) -> Result<(), ConvertError> {
+    match embedding.scale {
+        EmbeddingScale::Plain => Ok(()),
+        EmbeddingScale::Sqrt => Err(ConvertError::Scaled),
+    }
+}
+
 impl Keyed for LanguageModel<AnyCell> {
     fn visit<W: Weights>(&mut self, weights: &mut W) -> Result<(), ConvertError> {
+        plain(&self.embedding)?;
         weights.plain("embedding.weight", &mut self.embedding.e)?;
         weights.one_way("rnn", self.stack.layers.iter_mut().collect())?;
         match &mut self.output.w_o {
@@ -77,6 +86,7 @@ impl Keyed for LanguageModel<AnyCell> {
 impl Keyed for Seq2Seq<AnyCell> {
     fn visit<W: Weights>(&mut self, weights: &mut W) -> Result<(), ConvertError> {
         let (source, target) = ("source_embedding.weight", "target_embedding.weight");
+        plain(&self.target_embedding)?;
         weights.plain(target, &mut self.target_embedding.e)?;
         match &mut self.source_embedding {
             Some(embedding) => weights.plain(source, &mut embedding.e)?,
@@ -104,6 +114,7 @@ impl Keyed for Seq2Seq<AnyCell> {
 impl Keyed for Gnmt {
     fn visit<W: Weights>(&mut self, weights: &mut W) -> Result<(), ConvertError> {
         let (source, target) = ("encoder.embedder.weight", "decoder.embedder.weight");
+        plain(&self.target_embedding)?;
         weights.plain(target, &mut self.target_embedding.e)?;
         match &mut self.source_embedding {
             Some(embedding) => weights.plain(source, &mut embedding.e)?,

@@ -92,7 +92,7 @@ fn the_tables_of_the_reference_can_be_had() {
     };
     let gnmt =
         table(&reference(), "[model.gnmt]").replace("cell = \"lstm\"", "cell = \"gnmt_lstm\"");
-    assert_eq!(gnmt.lines().count(), 15, "{gnmt}");
+    assert_eq!(gnmt.lines().count(), 16, "{gnmt}");
     let text = without("[model.seq2seq]\n", "[training]\n")
         .replace("[training]\n", "\n[training]\n")
         + "\n"
@@ -178,7 +178,7 @@ fn with_dialogues(model: &str) -> String {
 }
 
 #[rstest]
-#[case("hred", 14)]
+#[case("hred", 15)]
 #[case("vhred", 6)]
 fn models_of_conversations_can_be_had_with_their_defaults(
     #[case] name: &str,

@@ -13,9 +13,9 @@ use recurrent_cells::{AnyCell, CellKind};
 use recurrent_gnmt::{FirstLayer, GnmtConfig};
 use recurrent_pytorch::StateDict;
 use recurrent_seq2seq::{
-    BridgeKind, Context, DecoderConfig, DecoderKind, EncoderConfig, Feeding, LanguageModel,
-    LanguageModelConfig, OutputWeights, Padded, PairBatch, Reading, Readout, Seq2Seq,
-    Seq2SeqConfig, Tie,
+    BridgeKind, Context, DecoderConfig, DecoderKind, EmbeddingScale, EncoderConfig, Feeding,
+    LanguageModel, LanguageModelConfig, OutputWeights, Padded, PairBatch, Reading, Readout,
+    Seq2Seq, Seq2SeqConfig, Tie,
 };
 use recurrent_testkit::assert_close;
 use rstest::rstest;
@@ -333,6 +333,10 @@ fn gnmt_gives_the_logits_and_gradients_of_pytorch() {
     let expected = "`decoder.att_rnn.rnn` has 1 layer, 4 to 4 features in the file, but 1 layer, 8 to 4 \
                     features in the model";
     assert_eq!(said.to_string(), expected);
+    // Its numbers would fit, and mean something else.
+    let scaled = GnmtConfig { tie: Tie::All, embedding_scale: EmbeddingScale::Sqrt, ..config };
+    let said = scaled.init([9, 9], &Device::flex()).to_state_dict().unwrap_err();
+    assert!(said.to_string().contains("embedding_scale"), "{said}");
 }
 
 /// A module with the gradient of every parameter in its place.

@@ -3,8 +3,8 @@
 use burn::{module::Param, prelude::*, tensor::DType};
 use recurrent_cells::CellKind;
 use recurrent_seq2seq::{
-    BridgeKind, Context as ThoughtContext, DecoderConfig, DecoderKind, EncoderConfig,
-    OutputWeights, PairBatch, Reading, Seq2SeqConfig,
+    BridgeKind, Context as ThoughtContext, DecoderConfig, DecoderKind, EmbeddingScale,
+    EncoderConfig, OutputWeights, PairBatch, Reading, Seq2SeqConfig,
     search::{Limits, forced, greedy},
 };
 use recurrent_testkit::{check_gradients, drawn};
@@ -65,6 +65,7 @@ fn close(a: &[f64], b: &[f64]) {
     encoder: EncoderConfig { layers: 2, d_hidden: 2, reading: Reading::Both },
     context_input: ContextInput::Dense,
     output: OutputWeights::Embedding,
+    embedding_scale: EmbeddingScale::Sqrt,
     ..config()
 })]
 #[case(HredConfig { context: ContextKind::LastTurn, summary: Summary::Pooled, ..config() })]

@@ -9,7 +9,7 @@ mod refinement;
 mod wiring;
 
 use burn::{module::Param, prelude::*, tensor::DType};
-use recurrent_seq2seq::{CrossEntropy, PairBatch, Tie};
+use recurrent_seq2seq::{CrossEntropy, EmbeddingScale, PairBatch, Tie};
 use recurrent_testkit::{drawn, random};
 use recurrent_training::Moment;
 
@@ -38,6 +38,7 @@ fn every_config() -> Vec<(&'static str, GnmtConfig)> {
                 query: Query::Previous,
                 start: Start::Encoder,
                 tie: Tie::All,
+                embedding_scale: EmbeddingScale::Sqrt,
                 ..base.clone()
             },
         ),

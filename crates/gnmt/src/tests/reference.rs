@@ -82,7 +82,9 @@ fn nothing(width: usize) -> Memory {
 
 fn vectors(embedding: &Embedding, ids: &[u32]) -> Vec<Row> {
     let (e, width) = (numbers(&embedding.e), embedding.d_embedding());
-    ids.iter().map(|id| e[*id as usize * width..][..width].to_vec()).collect()
+    let factor = embedding.scale.factor(width);
+    let vector = |id: &u32| e[*id as usize * width..][..width].iter().map(|e| e * factor).collect();
+    ids.iter().map(vector).collect()
 }
 
 /// `xⁿ` and the final state of every layer.

@@ -23,6 +23,10 @@ fn config(cell: CellKind, output: OutputWeights) -> LanguageModelConfig {
         layers: 2,
         cell,
         output,
+        embedding_scale: match output {
+            OutputWeights::Own => EmbeddingScale::Plain,
+            OutputWeights::Embedding => EmbeddingScale::Sqrt,
+        },
         ..Default::default()
     }
 }
@@ -266,6 +270,10 @@ fn what_does_not_fit_is_refused() {
     refused(
         &|c| c.cell = CellKind::Leaky { longest: 1.0 },
         "`cell.leaky.longest` must be above 1, got 1",
+    );
+    refused(
+        &|c| c.embedding_scale = EmbeddingScale::Sqrt,
+        "`embedding_scale` must be \"plain\" where no embedding is the output layer, got sqrt",
     );
     refused(
         &|c| (c.output, c.d_hidden) = (OutputWeights::Embedding, 5),

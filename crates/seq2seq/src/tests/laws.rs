@@ -9,7 +9,10 @@ use recurrent_testkit::{assert_close, check_gradients, moved, random};
 use recurrent_training::Learn;
 
 use super::*;
-use crate::search::{Generator, Limits, forced, greedy};
+use crate::{
+    EmbeddingScale,
+    search::{Generator, Limits, forced, greedy},
+};
 
 fn padded(batch: &PairBatch, source: usize, target: usize) -> PairBatch {
     PairBatch {
@@ -294,6 +297,10 @@ fn what_does_not_fit_is_refused() {
     refused(
         &|c| c.tie = Tie::All,
         "`tie` must be none or output where source and target have tokens of their own, got All",
+    );
+    refused(
+        &|c| c.embedding_scale = EmbeddingScale::Sqrt,
+        "`embedding_scale` must be \"plain\" where no embedding is the output layer, got sqrt",
     );
     refused(
         &|c| c.bridge = BridgeKind::Pass,
