@@ -72,8 +72,8 @@ struct Chat<'a, C: DialogueConfig> {
     arguments: &'a args::Chat,
     /// All that was said, as the model keeps it: its size does not depend on how much that was.
     state: AnyState,
-    /// The same without the model's last turn, and what was offered for it.
-    last: Option<(AnyState, Vec<String>)>,
+    /// What the model said last.
+    last: Option<Replied>,
     seed: u64,
     /// Turns that were replied to since the seed was set.
     step: usize,
@@ -163,8 +163,8 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
 
     fn turn(&mut self, said: &str, out: &mut dyn Write) -> anyhow::Result<()> {
         self.hear(said);
-        let before = self.state.clone();
-        let reply = self.reply(&before, 0)?;
+        let (before, step) = (self.state.clone(), self.step);
+        let reply = self.reply(&before, [0, step])?;
         self.step += 1;
         if self.arguments.format.json {
             let json = serde_json::json!({ "heard": said, "reply": reply });
@@ -173,7 +173,7 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
             writeln!(out, "{reply}")?;
         }
         self.hear(&reply);
-        self.last = Some((before, vec![reply]));
+        self.last = Some(Replied { before, step, offered: vec![reply] });
         Ok(())
     }
 
@@ -182,8 +182,9 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
         self.state = self.model.hred().hear(&[turn], self.state.clone());
     }
 
-    fn reply(&self, state: &AnyState, draw: usize) -> anyhow::Result<String> {
-        let at = Moment { seed: self.seed, epoch: draw, step: self.step };
+    /// What the model says, by one of the draws of a turn.
+    fn reply(&self, state: &AnyState, [draw, step]: [usize; 2]) -> anyhow::Result<String> {
+        let at = Moment { seed: self.seed, epoch: draw, step };
         let context: Tensor<2> = self.model.hred().vector(state);
         let how = (&self.search, self.arguments.longest.get());
         let found = self.talker.replies(self.model, &context, how, &at)?;
@@ -192,38 +193,35 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
 
     /// Other replies to the last turn.
     fn others(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Some((before, offered)) = self.last.take() else {
+        let Some(Replied { before, step, mut offered }) = self.last.take() else {
             return self.say(out, "nothing was said yet that could be replied to");
         };
-        let mut all = vec![offered[0].clone()];
-        // The step of the turn that was replied to.
-        self.step -= 1;
+        offered.truncate(1);
         for draw in 1..self.arguments.replies.get() {
-            all.push(self.reply(&before, draw)?);
+            offered.push(self.reply(&before, [draw, step])?);
         }
-        self.step += 1;
         if self.arguments.format.json {
-            writeln!(out, "{}", serde_json::json!({ "replies": all }))?;
+            writeln!(out, "{}", serde_json::json!({ "replies": offered }))?;
         } else {
-            for (n, reply) in all.iter().enumerate() {
+            for (n, reply) in offered.iter().enumerate() {
                 writeln!(out, "{:>3}  {reply}", n + 1)?;
             }
         }
-        self.last = Some((before, all));
+        self.last = Some(Replied { before, step, offered });
         Ok(())
     }
 
     /// One of the other replies in the place of the last.
     fn take(&mut self, argument: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Some((before, offered)) = self.last.clone() else {
+        let Some(Replied { before, offered, .. }) = self.last.clone() else {
             return self.say(out, "nothing was said yet that could be replied to");
         };
         let number = argument.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        match number.and_then(|n| Some((n, offered.get(n)?.clone()))) {
-            Some((_, reply)) => {
+        match number.and_then(|n| offered.get(n)) {
+            Some(reply) => {
                 self.state = before;
-                self.hear(&reply);
-                self.say(out, &reply)
+                self.hear(reply);
+                self.say(out, reply)
             }
             None => {
                 let count = offered.len();
@@ -234,6 +232,17 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
             }
         }
     }
+}
+
+/// A turn of the model.
+#[derive(Clone)]
+struct Replied {
+    /// What was said before it.
+    before: AnyState,
+    /// Which turn it was since the seed was set.
+    step: usize,
+    /// What was offered for it, what the model said at once first.
+    offered: Vec<String>,
 }
 
 /// What comes after a line.

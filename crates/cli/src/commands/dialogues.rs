@@ -8,17 +8,18 @@ use recurrent_generative::{HredConfig, VhredConfig};
 use recurrent_text::{Dialogue, DialogueFile, WordVectors};
 use recurrent_training::Moment;
 
+use super::evaluate::show_set;
 use crate::{
     args,
+    data::ExampleSet,
     dialogue_files::{self, DialoguesConfig},
     dialogue_model::{DialogueConfig, DialogueTask, Talker},
     experiment::{Experiment, ModelConfig},
     flat_model::FlatTask,
     folder::ModelFolder,
     replies::Replies,
-    report::{Measured, show_measured},
+    report::Measured,
     task::Task,
-    terminal::{Stream, grouped},
     text_model::TextModel,
 };
 
@@ -65,7 +66,7 @@ pub fn evaluate(
             bail!("{}/training.toml is not of a model of conversations", path.display())
         }
     };
-    show(&measured, dialogues.len(), arguments, out)
+    show_set(&measured, dialogues.count(), arguments, out)
 }
 
 struct Job<'a> {
@@ -125,22 +126,4 @@ fn refuse_others(arguments: &args::Evaluate) -> anyhow::Result<()> {
             arguments.models[0].display()
         ),
     }
-}
-
-fn show(
-    measured: &Measured,
-    count: usize,
-    arguments: &args::Evaluate,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    if arguments.format.json {
-        let mut json = serde_json::to_value(measured)?;
-        json["models"] = serde_json::to_value(&arguments.models)?;
-        json["data"] = serde_json::to_value(&arguments.data)?;
-        json["conversations"] = count.into();
-        return Ok(writeln!(out, "{json}")?);
-    }
-    let (styles, data) = (Stream::Stdout.styles(), arguments.data.display());
-    writeln!(out, "{}", styles.bold(&format!("On {data}, {} conversations", grouped(count))))?;
-    Ok(show_measured(measured, out)?)
 }

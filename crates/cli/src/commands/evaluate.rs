@@ -12,19 +12,20 @@ use burn::prelude::*;
 use recurrent_seq2seq::search::Sampling;
 use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
+use serde_json::Value;
 
 use super::{dialogues, pictures};
 use crate::{
     any_translator::AnyTranslator,
     args,
     comparison::{self, OfLength, Row, Way},
-    data::read,
+    data::{Count, read},
     decode::Search,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{ModelFolder, Part},
     language_matrix::{self, Asked},
     metric::Metric,
-    report::{Measured, show_examples, show_scores},
+    report::{Measured, show_examples, show_measured, show_scores},
     task::{Language, Task, measured},
     terminal::Stream,
     text_model,
@@ -334,6 +335,34 @@ fn evaluate_language(
     let moment = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
     let folder = ModelFolder::open(path)?;
     Language::of(text, experiment).report(&model, pairs, &moment, &folder)
+}
+
+/// What was measured on a set of examples.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn show_set(
+    measured: &Measured,
+    count: Count,
+    arguments: &args::Evaluate,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if arguments.format.json {
+        let mut json = serde_json::to_value(measured)?;
+        json["models"] = serde_json::to_value(&arguments.models)?;
+        json["data"] = serde_json::to_value(&arguments.data)?;
+        // As `data.json` has it: `"pictures": 120`.
+        if let (Some(json), Value::Object(count)) =
+            (json.as_object_mut(), serde_json::to_value(count)?)
+        {
+            json.extend(count);
+        }
+        return Ok(writeln!(out, "{json}")?);
+    }
+    let (styles, data) = (Stream::Stdout.styles(), arguments.data.display());
+    writeln!(out, "{}", styles.bold(&format!("On {data}, {count}")))?;
+    Ok(show_measured(measured, out)?)
 }
 
 /// The configuration that a model was trained with.

@@ -7,17 +7,18 @@ use burn::prelude::*;
 use recurrent_generative::{AutoencoderConfig, VaeConfig};
 use recurrent_training::Moment;
 
+use super::evaluate::show_set;
 use crate::{
     args,
     atomic::{make_folder, write_atomically},
+    data::ExampleSet,
     experiment::{Experiment, ModelConfig},
     folder::ModelFolder,
     gallery::{self, Drawings},
     picture::Grid,
     picture_files::{IdxFiles, PicturesConfig},
     picture_model::{About, PictureTask, VAE, load},
-    report::{Measured, show_measured},
-    terminal::{Stream, grouped},
+    terminal::grouped,
 };
 
 /// Pictures of a row of the grid.
@@ -45,7 +46,7 @@ pub fn evaluate(
     let folder = ModelFolder::open(path)?;
     let set = IdxFiles { images: arguments.data.clone(), labels: arguments.labels.clone() };
     let pictures = set.read("--data")?;
-    let count = pictures.count();
+    let count = ExampleSet::count(&pictures);
     let at = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
     let (measured, drawings) = match &experiment.model {
         ModelConfig::Autoencoder(_) => {
@@ -68,7 +69,7 @@ pub fn evaluate(
             bail!("{}/training.toml is not of a model of pictures", path.display())
         }
     };
-    show(&measured, count, arguments, out)?;
+    show_set(&measured, count, arguments, out)?;
     match &arguments.pictures {
         Some(folder) => write(&drawings, folder),
         None => Ok(()),
@@ -98,24 +99,6 @@ fn refuse(given: &[(&str, bool)], path: &Path) -> anyhow::Result<()> {
             bail!("{flag} is for models of texts, and {} is a model of pictures", path.display())
         }
     }
-}
-
-fn show(
-    measured: &Measured,
-    count: usize,
-    arguments: &args::Evaluate,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    if arguments.format.json {
-        let mut json = serde_json::to_value(measured)?;
-        json["models"] = serde_json::to_value(&arguments.models)?;
-        json["data"] = serde_json::to_value(&arguments.data)?;
-        json["pictures"] = count.into();
-        return Ok(writeln!(out, "{json}")?);
-    }
-    let (styles, data) = (Stream::Stdout.styles(), arguments.data.display());
-    writeln!(out, "{}", styles.bold(&format!("On {data}, {} pictures", grouped(count))))?;
-    Ok(show_measured(measured, out)?)
 }
 
 /// Puts drawings into a folder that is no model's.

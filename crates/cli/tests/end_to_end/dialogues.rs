@@ -157,6 +157,10 @@ fn a_conversation_goes_on_line_by_line(#[case] config: String) {
     assert_eq!(lines[2]["note"], offered[1]);
     assert!(lines[3]["note"].as_str().unwrap().contains("from 1 to 4, got `9`"), "{json}");
     assert!(lines[4]["note"].as_str().unwrap().contains("there is no `/nothing`"), "{json}");
+    // Another seed offers other replies to the turn before it, and that turn stays what it was.
+    let json = chat(&["--json"], "say red\n/seed 9\n/z\n");
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[1]["replies"][0], lines[0]["reply"], "{json}");
     // The end of what is said is the end.
     assert_eq!(chat(&[], "/quit\nsay red\n"), "");
 }
