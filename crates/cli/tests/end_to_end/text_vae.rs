@@ -90,7 +90,10 @@ fn a_model_is_measured_as_after_training() {
     let sources = measured["examples"].as_array().unwrap().iter().map(|one| &one["source"]);
     assert_eq!(sources.filter(|source| *source == "").count(), 5);
     let shown = shop.run(&["evaluate", "model", "--data", "test.tsv"], "").done();
-    assert!(shown.contains("On test.tsv, 15 pairs") && shown.contains("kl by dimension"), "{shown}");
+    assert!(
+        shown.contains("On test.tsv, 15 pairs") && shown.contains("kl by dimension"),
+        "{shown}"
+    );
 }
 
 /// What keeps the posterior from being the prior does, and where it is the prior this is said.
@@ -173,9 +176,8 @@ fn texts_are_drawn_from_the_prior_by_their_seed() {
 fn texts_between_two_texts() {
     let shop = shop();
     shop.train(&["--set", "training.epochs=60"]).done();
-    let between = |more: &[&str]| {
-        shop.run(&[&["generate", "model", "--between"], more].concat(), "").done()
-    };
+    let between =
+        |more: &[&str]| shop.run(&[&["generate", "model", "--between"], more].concat(), "").done();
     let way = between(&["aa", "ffff"]);
     let lines: Vec<&str> = way.lines().collect();
     assert_eq!(lines.len(), 7);
