@@ -31,7 +31,7 @@ pub enum Command {
     /// Show how likely a model finds given outputs: lines of source, tab and target on standard input,
     /// log-probabilities in nats on standard output
     Score(Score),
-    /// Let a language model write, or a variational autoencoder draw
+    /// Let a language model write, or a variational autoencoder write or draw
     Generate(Generate),
     /// Talk to a model of conversations: a line a turn, on a terminal or a pipe
     Chat(Chat),
@@ -251,6 +251,10 @@ impl Drawing {
 
 /// `generate`.
 #[derive(Debug, Args)]
+#[command(mut_arg("temperature", |argument| argument.conflicts_with_all(["between", "beam"])))]
+#[command(mut_arg("top_k", |argument| argument.conflicts_with_all(["between", "beam"])))]
+#[command(mut_arg("top_p", |argument| argument.conflicts_with_all(["between", "beam"])))]
+#[command(mut_arg("seed", |argument| argument.conflicts_with("between")))]
 pub struct Generate {
     /// The model folder
     #[arg(value_name = "MODEL")]
@@ -267,6 +271,17 @@ pub struct Generate {
     /// The most tokens of a text; 500 by default
     #[arg(long, value_name = "N")]
     pub length: Option<NonZeroUsize>,
+    /// Write what stands between these two texts, from the one to the other; for a variational autoencoder
+    /// of texts
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"], conflicts_with = "count")]
+    pub between: Option<Vec<String>>,
+    /// How many texts there are from the one to the other, both ends included, at least 2
+    #[arg(long, value_name = "N", default_value = "7", requires = "between", value_parser = steps)]
+    pub steps: usize,
+    /// How many texts are pursued at once for each code, instead of drawing one; 1 takes the likeliest
+    /// token at every step. As in training for `--between`; for a variational autoencoder of texts
+    #[arg(long, value_name = "N")]
+    pub beam: Option<NonZeroUsize>,
     /// Where pictures go; for a model of pictures
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -442,6 +457,13 @@ fn temperature(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if f64::is_finite(value) && value > 0.0 => Ok(value),
         _ => Err("must be a number above 0".to_owned()),
+    }
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(value) if value >= 2 => Ok(value),
+        _ => Err("must be a whole number of at least 2".to_owned()),
     }
 }
 

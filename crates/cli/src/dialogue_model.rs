@@ -5,7 +5,7 @@ use std::{fmt::Debug, path::Path};
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_generative::{
-    DialogueModel, DialogueOrder, Dialogues, Hred, HredConfig, KlTerm, Latent, MeasuredTurns, Turn,
+    DialogueModel, DialogueOrder, Dialogues, Hred, HredConfig, KlTerm, Latent, MeasuredTexts, Turn,
     Vhred, VhredConfig,
 };
 use recurrent_seq2seq::{CrossEntropy, search::Limits};
@@ -337,11 +337,11 @@ pub fn tokenizer(experiment: &Experiment, train: &[Dialogue]) -> anyhow::Result<
     tokens.train(turns).context("`tokens.shared`")
 }
 
-fn scores(measured: &MeasuredTurns) -> Scores {
+fn scores(measured: &MeasuredTexts) -> Scores {
     let scores = Scores::new().with("nll", measured.nll()).with("ppl", measured.nll().exp());
     match measured.latents {
         None => scores,
-        Some(_) => scores.with("kl", measured.kl_a_turn()),
+        Some(_) => scores.with("kl", measured.kl_a_text()),
     }
 }
 

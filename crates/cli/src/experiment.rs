@@ -1,6 +1,8 @@
 //! What a configuration says: data, tokens, model, training and how results are measured.
 
-use recurrent_generative::{AutoencoderConfig, Condition, HredConfig, VaeConfig, VhredConfig};
+use recurrent_generative::{
+    AutoencoderConfig, Condition, HredConfig, SequenceVaeConfig, VaeConfig, VhredConfig,
+};
 use recurrent_gnmt::GnmtConfig;
 use recurrent_seq2seq::{
     DecoderKind, LanguageModelConfig, Seq2SeqConfig,
@@ -66,6 +68,9 @@ pub enum ModelConfig {
     Gnmt(GnmtConfig),
     /// Text, token by token. It learns from the targets of its data.
     LanguageModel(LanguageModelConfig),
+    /// Texts to codes and back, with a prior from which new texts are drawn. It learns from the targets
+    /// of its data.
+    SequenceVae(SequenceVaeConfig),
     /// Pictures to codes and back.
     Autoencoder(AutoencoderConfig),
     /// The same with a prior from which new pictures are drawn.
@@ -174,9 +179,10 @@ impl Experiment {
             ModelConfig::LanguageModel(_) if self.data.dialogues.is_some() => {
                 ExampleKind::Dialogues
             }
-            ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) | ModelConfig::LanguageModel(_) => {
-                ExampleKind::Pairs
-            }
+            ModelConfig::Seq2seq(_)
+            | ModelConfig::Gnmt(_)
+            | ModelConfig::LanguageModel(_)
+            | ModelConfig::SequenceVae(_) => ExampleKind::Pairs,
             ModelConfig::Autoencoder(_) | ModelConfig::Vae(_) => ExampleKind::Pictures,
             ModelConfig::Hred(_) | ModelConfig::Vhred(_) => ExampleKind::Dialogues,
         }
@@ -200,20 +206,24 @@ impl Experiment {
         OutOfRange::check("tokens", "separate", |_| shared, range)?;
         let range = "left out for a model of conversations, which has `data.dialogues.batch`";
         absent("batches", (self.batches != batches()).then_some("something"), range)?;
-        let given = [
-            ("metrics", self.evaluation.metrics != EvaluationConfig::default().metrics),
-            ("valid_outputs", self.evaluation.valid_outputs.is_some()),
-            ("coverage_penalty", self.evaluation.coverage_penalty != 0.0),
-        ];
-        let range = "left out for a model of conversations";
-        for (key, given) in given {
-            absent(&format!("evaluation.{key}"), given.then_some("something"), range)?;
-        }
+        self.validate_no_outputs("left out for a model of conversations")?;
         if let ModelConfig::Vhred(_) = self.model {
             return Ok(());
         }
         let range = "left out for a model without a latent variable to draw";
         absent("evaluation.importance", self.evaluation.importance, range)
+    }
+
+    /// Refuses what is only said of outputs that are compared with a reference.
+    fn validate_no_outputs(&self, range: &str) -> Result<(), OutOfRange> {
+        let given = [
+            ("metrics", self.evaluation.metrics != EvaluationConfig::default().metrics),
+            ("valid_outputs", self.evaluation.valid_outputs.is_some()),
+            ("coverage_penalty", self.evaluation.coverage_penalty != 0.0),
+        ];
+        given.into_iter().try_for_each(|(key, given)| {
+            absent(&format!("evaluation.{key}"), given.then_some("something"), range)
+        })
     }
 
     /// What a token is.
@@ -246,6 +256,11 @@ impl Experiment {
         OutOfRange::check("tokens", "separate", |_| shared || !several, range)?;
         let (BatchSize::Tokens(size) | BatchSize::Sentences(size)) = self.batches.size;
         OutOfRange::check("batches.size", size, |size| *size > 0, "above 0")?;
+        if let ModelConfig::SequenceVae(_) = self.model {
+            let range = "left out for an autoencoder, which writes what it reads";
+            absent("data.pairs", several.then_some("something"), range)?;
+            return self.validate_no_outputs(range);
+        }
         let range = "left out for a model of texts, which has no latent variable to draw";
         absent("evaluation.importance", self.evaluation.importance, range)
     }
@@ -278,6 +293,7 @@ impl Experiment {
             | ModelConfig::Seq2seq(_)
             | ModelConfig::Gnmt(_)
             | ModelConfig::LanguageModel(_)
+            | ModelConfig::SequenceVae(_)
             | ModelConfig::Hred(_)
             | ModelConfig::Vhred(_) => Ok(()),
         }
@@ -297,6 +313,11 @@ impl Experiment {
                 let range = "`shared`: a language model has one vocabulary";
                 OutOfRange::check("tokens", "separate", |_| shared, range)?;
                 ("model.language_model", config.validate(4))
+            }
+            ModelConfig::SequenceVae(config) => {
+                let range = "`shared`: an autoencoder has one vocabulary";
+                OutOfRange::check("tokens", "separate", |_| shared, range)?;
+                ("model.sequence_vae", config.validate())
             }
             ModelConfig::Autoencoder(config) => ("model.autoencoder", config.validate()),
             ModelConfig::Vae(config) => ("model.vae", config.validate()),
@@ -331,6 +352,7 @@ impl Experiment {
                 (["nll", "ppl"].into_iter().chain(metrics()).collect(), MEASURED)
             }
             ModelConfig::LanguageModel(_) => (vec!["nll", "ppl"], MEASURED),
+            ModelConfig::SequenceVae(_) => (vec!["nll", "ppl", "reconstruction", "kl"], ""),
             ModelConfig::Hred(_) => (vec!["nll", "ppl"], ""),
             ModelConfig::Vhred(_) => (vec!["nll", "ppl", "kl"], ""),
             ModelConfig::Autoencoder(_) => (vec!["nll"], ""),

@@ -2,21 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
 use recurrent_generative::{DialogueOrder, FlatDialogues, Turn};
 use recurrent_seq2seq::{LanguageModel, LanguageModelConfig};
-use recurrent_text::{Dialogue, Tokenizer};
+use recurrent_text::Dialogue;
 use recurrent_training::{Moment, validation_loss};
 
 use crate::{
     dialogue_files::DialoguesConfig,
     dialogue_model::tokenizer,
     experiment::Experiment,
-    folder::{ModelFolder, Part},
+    folder::ModelFolder,
     report::Measured,
-    task::{OTHER_TOKENS, Task, Validation},
+    task::{Task, Validation},
     text_model::{About, TextModel},
 };
 
@@ -89,13 +88,7 @@ impl Task for FlatTask {
     }
 
     fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
-        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-        let same = tokens(&there) == tokens(&self.text.tokenizer);
-        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+        self.text.init_from(other, device)
     }
 
     fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<FlatDialogues> {

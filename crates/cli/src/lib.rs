@@ -56,4 +56,5 @@ pub mod task;
 pub mod terminal;
 pub mod text_model;
 pub mod text_to_text;
+pub mod text_vae;
 pub mod weights;

@@ -34,6 +34,8 @@ pub enum Unit {
     /// A token at a time.
     #[default]
     NatsAToken,
+    /// A token at a time, and what the two parts of a bound are, a text at a time.
+    NatsAText,
     /// A picture at a time.
     NatsAPicture,
     /// Squared, and a picture at a time.
@@ -44,8 +46,9 @@ impl Unit {
     /// What stands behind a score of this name; nothing behind those that are shares, or have none.
     fn of(self, score: &str) -> &'static str {
         match (self, score) {
-            (Self::NatsAToken, "nll") => " nats a token",
-            (Self::NatsAToken, _) => "",
+            (Self::NatsAToken | Self::NatsAText, "nll") => " nats a token",
+            (Self::NatsAText, "reconstruction" | "kl") => " nats a text",
+            (Self::NatsAToken | Self::NatsAText, _) => "",
             (Self::NatsAPicture, _) => " nats a picture",
             (Self::SquaresAPicture, _) => " squared, a picture",
         }
@@ -55,12 +58,19 @@ impl Unit {
 /// One text that a model has written.
 #[derive(Clone, Debug, Serialize)]
 pub struct Example {
-    /// What it was written for; empty for a language model.
+    /// What it was written for; empty for a text without a source.
     pub source: String,
     /// What the model wrote.
     pub output: String,
     /// What would have been right.
     pub references: Vec<String>,
+}
+
+impl Example {
+    /// A text that was written for nothing.
+    pub fn unasked(output: String) -> Self {
+        Self { source: String::new(), output, references: Vec::new() }
+    }
 }
 
 /// A training and its result, as `metrics.json` has it.

@@ -4,23 +4,21 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
-use recurrent_cells::AnyCell;
-use recurrent_seq2seq::{LanguageModel, LanguageModelConfig, Translator, search::Sampling};
-use recurrent_text::{Group, Pair, Tokenizer, group_references};
+use recurrent_seq2seq::Translator;
+use recurrent_text::{Group, Pair, group_references};
 use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
 
 use crate::{
     any_translator::TranslatorConfig,
     data::ExampleSet,
     decode::Search,
-    examples::{PairBatches, TextBatches, Tokenizers},
+    examples::PairBatches,
     experiment::Experiment,
     folder::ModelFolder,
     metric::Metric,
     picture,
     report::{Example, Measured},
     settings::{self, Difference},
-    text_model::TextModel,
     text_to_text::{TextToText, Written},
 };
 
@@ -257,95 +255,6 @@ pub fn attention(
     let read = texts.source_tokens(source);
     let wrote = texts.target_tokens(&hypothesis.tokens);
     picture::attention_map(&read, &wrote, &hypothesis.weights).map(Some)
-}
-
-/// Text, token by token.
-#[derive(Clone, Debug)]
-pub struct Language {
-    text: TextModel,
-    experiment: Experiment,
-}
-
-impl Language {
-    /// Learns tokens from what the model is to learn from.
-    ///
-    /// # Errors
-    ///
-    /// If the model or the tokens do not fit the data.
-    pub fn new(
-        config: &LanguageModelConfig,
-        experiment: &Experiment,
-        train: &[Pair],
-    ) -> anyhow::Result<Self> {
-        let text = TextModel::learn(config, experiment.tokens()?, train)?;
-        Ok(Self::of(text, experiment))
-    }
-
-    /// Of a model that was trained before.
-    pub fn of(text: TextModel, experiment: &Experiment) -> Self {
-        Self { text, experiment: experiment.clone() }
-    }
-
-    /// Batches of the targets of `pairs`, which an error calls `key`.
-    fn texts(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
-        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
-        TextBatches::new(texts, &self.experiment.batches)
-            .with_context(|| format!("`{key}` cannot be used"))
-    }
-}
-
-impl Task for Language {
-    type Model = LanguageModel<AnyCell>;
-    type Set = Vec<Pair>;
-    type Batches = TextBatches;
-
-    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
-        self.text.save(folder)
-    }
-
-    fn init(&self, device: &Device) -> Self::Model {
-        self.text.init(device)
-    }
-
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
-        let folder = ModelFolder::open(other)?;
-        let Tokenizers::Shared(tokenizer) = Tokenizers::open(&folder)? else {
-            bail!("--init {}: a language model has one tokeniser", other.display());
-        };
-        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-        let same = tokens(&tokenizer) == tokens(&self.text.tokenizer);
-        ensure!(same, "--init {}: {OTHER_TOKENS}", other.display());
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {}", other.display()))
-    }
-
-    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<TextBatches> {
-        self.texts(train, "data.train")
-    }
-
-    fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {
-        self.texts(test, "data.test").map(|_| ())
-    }
-
-    fn validation(&self, pairs: &Vec<Pair>) -> anyhow::Result<Validation<Self::Model>> {
-        let batches = self.texts(pairs, "data.valid")?;
-        Ok(Box::new(move |model, at| Ok(validation_loss(model, &batches, at).scores())))
-    }
-
-    fn report(
-        &self,
-        model: &Self::Model,
-        pairs: &Vec<Pair>,
-        at: &Moment,
-        _: &ModelFolder,
-    ) -> anyhow::Result<Measured> {
-        let scores = validation_loss(model, &self.texts(pairs, "data.test")?, at).scores();
-        let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
-        let texts = self.text.write(model, "", &sampling, self.text.about.longest)?;
-        let example = |output| Example { source: String::new(), output, references: Vec::new() };
-        let examples = texts.into_iter().map(example).collect();
-        Ok(Measured { scores, examples, ..Measured::default() })
-    }
 }
 
 #[cfg(test)]

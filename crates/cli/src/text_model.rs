@@ -1,59 +1,138 @@
-//! A language model with all it takes to use it.
+//! A model that writes texts without a source, with all it takes to train, measure and use it.
 
-use std::path::Path;
+use std::{fmt::Debug, path::Path};
 
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
 use recurrent_seq2seq::{
-    LanguageModel, LanguageModelConfig,
+    CrossEntropy, LanguageModel, LanguageModelConfig, TextBatch,
     search::{Limits, Sampling, sample},
 };
 use recurrent_text::{Pair, Tokenizer};
-use serde::{Deserialize, Serialize};
+use recurrent_training::{Learn, Moment, OutOfRange, Scores, validation_loss};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    experiment::TokensConfig,
+    examples::TextBatches,
+    experiment::{EvaluationConfig, Experiment, TokensConfig},
     folder::{ModelFolder, Part},
+    report::{Example, Measured},
+    settings::{self, Difference},
+    task::{OTHER_TOKENS, Task, Validation},
 };
 
 /// What `config.json` calls a language model.
 pub const KIND: &str = "language_model";
 
-/// What `config.json` says of a language model.
+/// Worked examples after a training.
+pub(crate) const EXAMPLES: usize = 10;
+
+/// What `config.json` says of a model that writes texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct About {
+pub struct About<C = LanguageModelConfig> {
     /// Sizes and kinds.
-    pub config: LanguageModelConfig,
+    pub config: C,
     /// Ids.
     pub vocabulary: usize,
     /// The most tokens of a text that the model has learned from.
     pub longest: usize,
 }
 
+/// Sizes and kinds of one sort of model that writes texts.
+pub trait TextConfig: Clone + Debug + PartialEq + Serialize + DeserializeOwned + 'static {
+    /// The model.
+    type Model: Learn<Batch = TextBatch>;
+
+    /// What `config.json` calls it.
+    const KIND: &'static str;
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that does not fit.
+    fn validate(&self, vocabulary: usize) -> Result<(), OutOfRange>;
+
+    /// A model as it is drawn.
+    fn draw(&self, vocabulary: usize, device: &Device) -> Self::Model;
+
+    /// What decides what weights mean, with the default for all that only says how they are learned.
+    fn wiring(&self) -> Self;
+
+    /// What is measured after every epoch.
+    fn scores(model: &Self::Model, batches: &TextBatches, at: &Moment) -> Scores;
+
+    /// What is measured in the end of `texts`, which `batches` are of, and what the model writes.
+    ///
+    /// # Errors
+    ///
+    /// If it does not give numbers.
+    fn looked_at(
+        text: &TextModel<Self>,
+        model: &Self::Model,
+        texts: &[&str],
+        batches: &TextBatches,
+        evaluation: &EvaluationConfig,
+        at: &Moment,
+    ) -> anyhow::Result<Measured>;
+}
+
+impl TextConfig for LanguageModelConfig {
+    type Model = LanguageModel<AnyCell>;
+    const KIND: &'static str = KIND;
+
+    fn validate(&self, vocabulary: usize) -> Result<(), OutOfRange> {
+        self.validate(vocabulary)
+    }
+
+    fn draw(&self, vocabulary: usize, device: &Device) -> LanguageModel<AnyCell> {
+        self.init(vocabulary, device)
+    }
+
+    fn wiring(&self) -> Self {
+        Self { dropout: 0.0, loss: CrossEntropy::default(), ..self.clone() }
+    }
+
+    fn scores(model: &LanguageModel<AnyCell>, batches: &TextBatches, at: &Moment) -> Scores {
+        validation_loss(model, batches, at).scores()
+    }
+
+    fn looked_at(
+        text: &TextModel,
+        model: &LanguageModel<AnyCell>,
+        _: &[&str],
+        batches: &TextBatches,
+        _: &EvaluationConfig,
+        at: &Moment,
+    ) -> anyhow::Result<Measured> {
+        let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
+        let texts = text.write(model, "", &sampling, text.about.longest)?;
+        let examples = texts.into_iter().map(Example::unasked).collect();
+        let scores = Self::scores(model, batches, at);
+        Ok(Measured { scores, examples, ..Measured::default() })
+    }
+}
+
 /// A model that writes texts, and its tokeniser.
 #[derive(Clone, Debug)]
-pub struct TextModel {
+pub struct TextModel<C = LanguageModelConfig> {
     /// What it is.
-    pub about: About,
+    pub about: About<C>,
     /// Texts to ids and back.
     pub tokenizer: Tokenizer,
 }
 
-impl TextModel {
+impl<C: TextConfig> TextModel<C> {
     /// Learns tokens and lengths from the targets of `pairs`.
     ///
     /// # Errors
     ///
     /// If a tokeniser cannot be made of them, or the model is out of its ranges.
-    pub fn learn(
-        config: &LanguageModelConfig,
-        tokens: &TokensConfig,
-        pairs: &[Pair],
-    ) -> anyhow::Result<Self> {
+    pub fn learn(config: &C, tokens: &TokensConfig, pairs: &[Pair]) -> anyhow::Result<Self> {
         let TokensConfig::Shared(tokens) = tokens else {
-            bail!("a language model has one vocabulary: `tokens` must be `shared`");
+            bail!("a model without a source has one vocabulary: `tokens` must be `shared`");
         };
         let texts = || pairs.iter().map(|pair| pair.target.as_str());
         let tokenizer = tokens.train(texts()).context("`tokens.shared`")?;
@@ -68,11 +147,11 @@ impl TextModel {
     /// # Errors
     ///
     /// If a file of it is missing, damaged, or does not fit the others, or it is of another kind.
-    pub fn load(path: &Path, device: &Device) -> anyhow::Result<(Self, LanguageModel<AnyCell>)> {
+    pub fn load(path: &Path, device: &Device) -> anyhow::Result<(Self, C::Model)> {
         let folder = ModelFolder::open(path)?;
-        folder.expect_kind(&[KIND])?;
+        folder.expect_kind(&[C::KIND])?;
         let shown = path.display();
-        let about: About = folder.model()?;
+        let about: About<C> = folder.model()?;
         let name = || format!("{shown}/{}", Part::Tokenizer.file_name());
         let tokenizer =
             Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?).with_context(name)?;
@@ -93,15 +172,40 @@ impl TextModel {
     ///
     /// If a file cannot be written.
     pub fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
-        folder.describe(KIND, &self.about)?;
+        folder.describe(C::KIND, &self.about)?;
         Ok(folder.write(Part::Tokenizer, self.tokenizer.to_json().as_bytes())?)
     }
 
     /// A model as it is drawn.
-    pub fn init(&self, device: &Device) -> LanguageModel<AnyCell> {
-        self.about.config.init(self.about.vocabulary, device)
+    pub fn init(&self, device: &Device) -> C::Model {
+        self.about.config.draw(self.about.vocabulary, device)
     }
 
+    /// A model with the weights of another one.
+    ///
+    /// # Errors
+    ///
+    /// If the other one is of another kind, has other tokens or sizes, or is not whole.
+    pub fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
+        let (folder, shown) = (ModelFolder::open(other)?, other.display());
+        folder.expect_kind(&[C::KIND]).with_context(|| format!("--init {shown}"))?;
+        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
+        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
+        let same = tokens(&there) == tokens(&self.tokenizer);
+        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
+        // Shapes alone do not tell all wirings apart.
+        let wirings = [&self.about.config, &folder.model::<About<C>>()?.config].map(C::wiring);
+        if let Some(Difference { key, first, second }) =
+            settings::first_difference(&wirings[0], &wirings[1])?
+        {
+            bail!("--init {shown}: `{key}` is {second} there and {first} here");
+        }
+        let load = || folder.load_weights(self.init(device));
+        load().with_context(|| format!("--init {shown}"))
+    }
+}
+
+impl TextModel {
     /// Texts that go on from `prompt`, which is not repeated, of at most `longest` tokens each.
     ///
     /// # Errors
@@ -125,5 +229,79 @@ impl TextModel {
             rest.unwrap_or_else(|| self.tokenizer.decode(tokens))
         };
         Ok(written.iter().flatten().map(|found| text(&found.tokens)).collect())
+    }
+}
+
+/// Text, token by token.
+#[derive(Clone, Debug)]
+pub struct TextTask<C> {
+    text: TextModel<C>,
+    experiment: Experiment,
+}
+
+impl<C: TextConfig> TextTask<C> {
+    /// Learns tokens from what the model is to learn from.
+    ///
+    /// # Errors
+    ///
+    /// If the model or the tokens do not fit the data.
+    pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
+        let text = TextModel::learn(config, experiment.tokens()?, train)?;
+        Ok(Self::of(text, experiment))
+    }
+
+    /// Of a model that was trained before.
+    pub fn of(text: TextModel<C>, experiment: &Experiment) -> Self {
+        Self { text, experiment: experiment.clone() }
+    }
+
+    /// Batches of the targets of `pairs`, which an error calls `key`.
+    fn texts(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
+        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
+        TextBatches::new(texts, &self.experiment.batches)
+            .with_context(|| format!("`{key}` cannot be used"))
+    }
+}
+
+impl<C: TextConfig> Task for TextTask<C> {
+    type Model = C::Model;
+    type Set = Vec<Pair>;
+    type Batches = TextBatches;
+
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
+        self.text.save(folder)
+    }
+
+    fn init(&self, device: &Device) -> C::Model {
+        self.text.init(device)
+    }
+
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
+        self.text.init_from(other, device)
+    }
+
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<TextBatches> {
+        self.texts(train, "data.train")
+    }
+
+    fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {
+        self.texts(test, "data.test").map(|_| ())
+    }
+
+    fn validation(&self, pairs: &Vec<Pair>) -> anyhow::Result<Validation<C::Model>> {
+        let batches = self.texts(pairs, "data.valid")?;
+        Ok(Box::new(move |model, at| Ok(C::scores(model, &batches, at))))
+    }
+
+    fn report(
+        &self,
+        model: &C::Model,
+        pairs: &Vec<Pair>,
+        at: &Moment,
+        _: &ModelFolder,
+    ) -> anyhow::Result<Measured> {
+        let batches = self.texts(pairs, "data.test")?;
+        let texts: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
+        C::looked_at(&self.text, model, &texts, &batches, &self.experiment.evaluation, at)
     }
 }

@@ -11,8 +11,8 @@ use recurrent_cells::AnyState;
 use recurrent_training::{Batches, Learn, Past};
 
 use crate::{
-    CarriedContext, DialogueBatch, Dialogues, Hred, Latent, Latents, TurnGenerator, TurnParts,
-    Vhred,
+    CarriedContext, DialogueBatch, Dialogues, Hred, Latent, MeasuredTexts, TurnGenerator,
+    TurnParts, Vhred, measured_texts::sum,
 };
 
 /// A model that hears turns and writes them.
@@ -29,34 +29,7 @@ pub trait DialogueModel: Learn<Batch = DialogueBatch, Carried = CarriedContext> 
     /// # Panics
     ///
     /// If there is no turn.
-    fn measure(&self, batches: &Dialogues, rng: &mut impl Rng) -> MeasuredTurns;
-}
-
-/// The bound of a set of conversations in its two parts.
-#[derive(Clone, Debug)]
-pub struct MeasuredTurns {
-    /// Turns.
-    pub turns: usize,
-    /// Their tokens, `</s>` included.
-    pub tokens: usize,
-    /// `−ln P(U|c, z)` of all turns, in nats.
-    pub reconstruction: f64,
-    /// `KL(q ‖ p)` of all turns, in nats; 0 for a model without a latent variable.
-    pub kl: f64,
-    /// What the latent variable is used for; none for a model without.
-    pub latents: Option<Latents>,
-}
-
-impl MeasuredTurns {
-    /// The bound, in nats a token.
-    pub fn nll(&self) -> f64 {
-        (self.reconstruction + self.kl) / self.tokens as f64
-    }
-
-    /// The divergence, in nats a turn.
-    pub fn kl_a_turn(&self) -> f64 {
-        self.kl / self.turns as f64
-    }
+    fn measure(&self, batches: &Dialogues, rng: &mut impl Rng) -> MeasuredTexts;
 }
 
 /// Calls `visit` with every batch and the contexts that it goes on from, and takes those it ends with.
@@ -71,10 +44,6 @@ fn walk(
     }
 }
 
-fn sum(numbers: Tensor<1>) -> f64 {
-    numbers.into_data().iter::<f64>().sum()
-}
-
 impl DialogueModel for Hred {
     fn hred(&self) -> &Hred {
         self
@@ -84,17 +53,15 @@ impl DialogueModel for Hred {
         self.generator(contexts.clone())
     }
 
-    fn measure(&self, batches: &Dialogues, _: &mut impl Rng) -> MeasuredTurns {
-        let (mut turns, mut tokens, mut reconstruction) = (0, 0, 0.0);
+    fn measure(&self, batches: &Dialogues, _: &mut impl Rng) -> MeasuredTexts {
+        let mut measured = MeasuredTexts::default();
         walk(batches, |batch, before| {
             let (nll, after) = self.nll(batch, before);
-            turns += batch.turns().len();
-            tokens += batch.tokens();
-            reconstruction += sum(nll);
+            measured.add(batch.tokens(), nll);
             after
         });
-        assert!(turns > 0, "there are turns to be measured on");
-        MeasuredTurns { turns, tokens, reconstruction, kl: 0.0, latents: None }
+        assert!(measured.texts > 0, "there are turns to be measured on");
+        measured
     }
 }
 
@@ -107,22 +74,17 @@ impl DialogueModel for Vhred {
         self.generator(contexts, rng)
     }
 
-    fn measure(&self, batches: &Dialogues, rng: &mut impl Rng) -> MeasuredTurns {
-        let (mut turns, mut tokens, mut reconstruction, mut kl) = (0, 0, 0.0, 0.0);
-        let mut latents = Latents::default();
+    fn measure(&self, batches: &Dialogues, rng: &mut impl Rng) -> MeasuredTexts {
+        let mut measured = MeasuredTexts::default();
         walk(batches, |batch, before| {
-            let parts = self.parts(batch, before, rng);
-            let TurnParts { reconstruction: of_batch, kl: by_dimension, posterior, carried } =
-                parts;
-            turns += batch.turns().len();
-            tokens += batch.tokens();
-            reconstruction += sum(of_batch);
-            kl += sum(by_dimension.clone().sum_dim(1).squeeze_dim(1));
-            latents.add(&posterior, by_dimension, rng);
+            let TurnParts { reconstruction, kl, posterior, carried } =
+                self.parts(batch, before, rng);
+            measured.add(batch.tokens(), reconstruction);
+            measured.add_latent(&posterior, kl, rng);
             carried
         });
-        assert!(turns > 0, "there are turns to be measured on");
-        MeasuredTurns { turns, tokens, reconstruction, kl, latents: Some(latents) }
+        assert!(measured.texts > 0, "there are turns to be measured on");
+        measured
     }
 }
 

@@ -138,17 +138,9 @@ impl HredConfig {
         }
         at_least_one("d_decoder", self.d_decoder)?;
         at_least_one("d_readout", self.d_readout)?;
-        let tied = self.output == OutputWeights::Embedding;
-        let range =
-            format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
-        let holds = |d: &usize| !tied || *d == self.d_embedding;
-        OutOfRange::check("d_readout", self.d_readout, holds, &range)?;
-        if !tied {
-            self.embedding_scale.must_be_plain()?;
-        }
+        output_fits(self.output, self.embedding_scale, [self.d_embedding, self.d_readout])?;
         share("dropout", self.dropout)?;
-        let holds = |share: &f64| (0.0..=1.0).contains(share);
-        OutOfRange::check("word_dropout", self.word_dropout, holds, "in [0, 1]")?;
+        word_dropout_fits(self.word_dropout)?;
         share("loss.label_smoothing", self.loss.label_smoothing)?;
         let range = format!("at least {}, the special tokens", SPECIALS.len());
         OutOfRange::check("vocabulary", vocabulary, |v| *v >= SPECIALS.len(), &range)
@@ -174,15 +166,8 @@ impl HredConfig {
             panic!("{error}");
         }
         let (d, r) = (self.d_embedding, self.d_readout);
-        let (embedding, output) = match self.output {
-            OutputWeights::Own => {
-                (EmbeddingConfig::new(vocabulary, d), Output::new(r, vocabulary, device))
-            }
-            OutputWeights::Embedding => {
-                let table = EmbeddingConfig::tied(vocabulary, d).with_scale(self.embedding_scale);
-                (table, Output::tied(vocabulary, device))
-            }
-        };
+        let (embedding, output) =
+            tables(self.output, self.embedding_scale, [d, r], vocabulary, device);
         let how = (self.summary, self.dropout);
         let encoder = TurnEncoder::new(&self.encoder, &self.cell, d, how, device);
         let d_turn = encoder.d_output();
@@ -210,6 +195,47 @@ pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
     let name = format!("{cell:?}").to_lowercase();
     let known = matches!(cell, CellKind::Gru | CellKind::Lstm);
     OutOfRange::check("cell", name, |_| known, "\"gru\" or \"lstm\"")
+}
+
+/// Whether an output layer can be made of readouts, for vectors of tokens and readouts of the given
+/// widths.
+pub(crate) fn output_fits(
+    output: OutputWeights,
+    scale: EmbeddingScale,
+    [d, r]: [usize; 2],
+) -> Result<(), OutOfRange> {
+    match output {
+        OutputWeights::Own => scale.must_be_plain(),
+        OutputWeights::Embedding => {
+            let range = format!("d_embedding = {d} for an output that is the embedding");
+            OutOfRange::check("d_readout", r, |r| *r == d, &range)
+        }
+    }
+}
+
+pub(crate) fn word_dropout_fits(word_dropout: f64) -> Result<(), OutOfRange> {
+    let holds = |share: &f64| (0.0..=1.0).contains(share);
+    OutOfRange::check("word_dropout", word_dropout, holds, "in [0, 1]")
+}
+
+/// What reads tokens, to be drawn, and what writes them, for vectors of tokens and readouts of the given
+/// widths.
+pub(crate) fn tables(
+    output: OutputWeights,
+    scale: EmbeddingScale,
+    [d, r]: [usize; 2],
+    vocabulary: usize,
+    device: &Device,
+) -> (EmbeddingConfig, Output) {
+    match output {
+        OutputWeights::Own => {
+            (EmbeddingConfig::new(vocabulary, d), Output::new(r, vocabulary, device))
+        }
+        OutputWeights::Embedding => {
+            let table = EmbeddingConfig::tied(vocabulary, d).with_scale(scale);
+            (table, Output::tied(vocabulary, device))
+        }
+    }
 }
 
 /// `begun` with a share of its tokens, all but `<s>`, in the place of which `<unk>` is read.

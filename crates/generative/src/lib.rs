@@ -21,6 +21,7 @@
 //! so that every device draws the same.
 
 mod autoencoder;
+mod bag_of_words;
 mod context;
 mod dense;
 mod dialogue_model;
@@ -30,6 +31,7 @@ mod gaussian;
 mod hred;
 mod kl_term;
 mod latent_report;
+mod measured_texts;
 pub mod noise;
 mod picture_model;
 mod pictures;
@@ -45,15 +47,17 @@ mod vhred;
 pub use autoencoder::{
     Autoencoder, AutoencoderConfig, DecoderWeights, Noise, Reconstruction, Sparsity,
 };
+pub use bag_of_words::{BagOfWords, WordTeller};
 pub use context::{Context, ContextInput, ContextKind};
 pub use dense::{Activation, Dense, DenseStack};
-pub use dialogue_model::{DialogueModel, MeasuredTurns};
+pub use dialogue_model::DialogueModel;
 pub use dialogues::{Chunk, DialogueBatch, DialogueOrder, Dialogues, Turn, chosen};
 pub use flat_dialogues::FlatDialogues;
 pub use gaussian::{DiagonalGaussian, standard_log_density};
 pub use hred::{CarriedContext, Hred, HredConfig, TurnGenerator};
 pub use kl_term::{Annealing, FreeBits, KlTerm};
 pub use latent_report::{Collapse, LatentReport, Latents};
+pub use measured_texts::MeasuredTexts;
 pub use picture_model::{MeasuredBound, PictureModel, standard_quantile};
 pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};
 pub use principal_components::PrincipalComponents;
@@ -62,9 +66,7 @@ pub use turn_decoder::{ContextBias, ContextGate, TurnDecoder};
 pub use turn_encoder::{Summary, TurnEncoder};
 pub use vae::{Bound, Condition, Likelihood, Parts, Vae, VaeConfig};
 
-pub use vhred::{
-    BagOfWords, GaussianNet, Latent, MadeFrom, TurnParts, Vhred, VhredConfig, WordTeller,
-};
+pub use vhred::{GaussianNet, Latent, MadeFrom, TurnParts, Vhred, VhredConfig};
 
 #[cfg(test)]
 mod tests;

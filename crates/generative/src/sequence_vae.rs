@@ -7,8 +7,9 @@
 //! −ELBO       = Σ_n −ln P(w_n | w_{<n}, z) + KL(q ‖ p)
 //! ```
 //!
-//! A decoder that reads the words before the next one hardly needs the code: without annealing
-//! ([`KlTerm`]) and words that are dropped the posterior collapses.
+//! A decoder that reads the words before the next one hardly needs the code: without annealing or free
+//! bits ([`KlTerm`]), words that are dropped, or words that are told in no order ([`BagOfWords`]) the
+//! posterior collapses.
 //!
 //! Source: Bowman et al. (2016), Generating Sentences from a Continuous Space, section 3.
 
@@ -19,19 +20,24 @@ use burn::{
 use rand::Rng;
 use recurrent_cells::CellKind;
 use recurrent_seq2seq::{
-    CrossEntropy, Embedding, EmbeddingConfig, EmbeddingScale, EncoderConfig, Output, OutputWeights,
-    Padded, Reading, TextBatch,
+    CrossEntropy, Embedding, EmbeddingScale, EncoderConfig, Output, OutputWeights, Padded, Reading,
+    TextBatch,
 };
-use recurrent_training::{Learn, Loss, Moment, OutOfRange};
+use recurrent_training::{Batches, Learn, Loss, Moment, OutOfRange};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContextBias, Dense, DiagonalGaussian, KlTerm, Summary, TurnDecoder, TurnEncoder, TurnGenerator,
-    hred::{cell_fits, nll_of_readouts, with_words_dropped},
+    BagOfWords, ContextBias, Dense, DiagonalGaussian, KlTerm, MeasuredTexts, Summary, TurnDecoder,
+    TurnEncoder, TurnGenerator, WordTeller,
+    hred::{
+        cell_fits, nll_of_readouts, output_fits, tables, with_words_dropped, word_dropout_fits,
+    },
+    measured_texts::sum,
     noise,
     sizes::{at_least_one, share},
+    standard_log_density,
     turn_decoder::DecoderSizes,
-    vae::not_finite,
+    vae::{log_mean_exp, not_finite},
 };
 
 /// Sizes and kinds of a [`SequenceVae`].
@@ -66,6 +72,8 @@ pub struct SequenceVaeConfig {
     pub word_dropout: f64,
     /// What the divergence weighs.
     pub kl: KlTerm,
+    /// Whether the words of a text are told from the latent variable in no order.
+    pub bag_of_words: BagOfWords,
     /// What is minimised of the text.
     pub loss: CrossEntropy,
 }
@@ -85,6 +93,8 @@ pub struct SequenceVae {
     pub decoder: TurnDecoder,
     /// From readouts to logits.
     pub output: Output,
+    /// What tells words in no order.
+    pub words: Option<WordTeller>,
     /// Dropout on the vectors of tokens and on the readout.
     pub dropout: Dropout,
     /// What it is.
@@ -119,6 +129,7 @@ impl Default for SequenceVaeConfig {
             dropout: 0.0,
             word_dropout: 0.0,
             kl: KlTerm::default(),
+            bag_of_words: BagOfWords::None,
             loss: CrossEntropy::default(),
         }
     }
@@ -138,18 +149,11 @@ impl SequenceVaeConfig {
         at_least_one("d_latent", self.d_latent)?;
         at_least_one("d_decoder", self.d_decoder)?;
         at_least_one("d_readout", self.d_readout)?;
-        let tied = self.output == OutputWeights::Embedding;
-        let range =
-            format!("d_embedding = {} for an output that is the embedding", self.d_embedding);
-        let holds = |d: &usize| !tied || *d == self.d_embedding;
-        OutOfRange::check("d_readout", self.d_readout, holds, &range)?;
-        if !tied {
-            self.embedding_scale.must_be_plain()?;
-        }
+        output_fits(self.output, self.embedding_scale, [self.d_embedding, self.d_readout])?;
         share("dropout", self.dropout)?;
-        let holds = |share: &f64| (0.0..=1.0).contains(share);
-        OutOfRange::check("word_dropout", self.word_dropout, holds, "in [0, 1]")?;
+        word_dropout_fits(self.word_dropout)?;
         share("loss.label_smoothing", self.loss.label_smoothing)?;
+        self.bag_of_words.validate()?;
         self.kl.validate(self.d_latent).map_err(|wrong| wrong.under("kl"))
     }
 
@@ -163,15 +167,8 @@ impl SequenceVaeConfig {
             panic!("{error}");
         }
         let (d, r, z) = (self.d_embedding, self.d_readout, self.d_latent);
-        let (embedding, output) = match self.output {
-            OutputWeights::Own => {
-                (EmbeddingConfig::new(vocabulary, d), Output::new(r, vocabulary, device))
-            }
-            OutputWeights::Embedding => {
-                let table = EmbeddingConfig::tied(vocabulary, d).with_scale(self.embedding_scale);
-                (table, Output::tied(vocabulary, device))
-            }
-        };
+        let (embedding, output) =
+            tables(self.output, self.embedding_scale, [d, r], vocabulary, device);
         let how = (self.summary, self.dropout);
         let encoder = TurnEncoder::new(&self.encoder, &self.cell, d, how, device);
         let q = encoder.d_output();
@@ -184,6 +181,7 @@ impl SequenceVaeConfig {
             encoder,
             decoder: TurnDecoder::new(&self.cell, self.bias, sizes, device),
             output,
+            words: self.bag_of_words.init(z, vocabulary, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             config: self.clone(),
         }
@@ -216,19 +214,102 @@ impl SequenceVae {
     /// [`valid`](Module::valid).
     pub fn parts(&self, batch: &TextBatch, rng: &mut impl Rng) -> TextParts {
         let posterior = self.encode(&batch.targets);
-        let readouts = self.readouts(&batch.inputs, &posterior.sample(rng));
-        let logits = self.output.forward(readouts, &self.embedding);
         TextParts {
-            reconstruction: nll_of_readouts(logits, &batch.targets),
+            reconstruction: self.reconstruction(batch, &posterior.sample(rng)),
             kl: posterior.kl_from_standard(),
             posterior,
         }
+    }
+
+    /// `−ln P(w|z)` of every text for its code, `[B, Z]`: `[B]`.
+    fn reconstruction(&self, batch: &TextBatch, z: &Tensor<2>) -> Tensor<1> {
+        let readouts = self.readouts(&batch.inputs, z);
+        nll_of_readouts(self.output.forward(readouts, &self.embedding), &batch.targets)
+    }
+
+    /// The importance-weighted bound of every text by `samples` draws, `[B]`, in nats. Meant for a model
+    /// from [`valid`](Module::valid).
+    ///
+    /// # Panics
+    ///
+    /// If `samples` is 0.
+    pub fn importance_weighted(
+        &self,
+        batch: &TextBatch,
+        samples: usize,
+        rng: &mut impl Rng,
+    ) -> Tensor<1> {
+        let posterior = self.encode(&batch.targets);
+        let draw = |_| {
+            let z = posterior.sample(rng);
+            let ratio = standard_log_density(z.clone()) - posterior.log_density(z.clone());
+            (ratio - self.reconstruction(batch, &z)).unsqueeze_dim::<2>(1)
+        };
+        let weights: Vec<Tensor<2>> = (0..samples).map(draw).collect();
+        log_mean_exp(Tensor::cat(weights, 1))
+    }
+
+    /// The bound of all texts of `batches` in its two parts.
+    ///
+    /// # Panics
+    ///
+    /// If there is no text.
+    pub fn measure(
+        &self,
+        batches: &impl Batches<Batch = TextBatch>,
+        rng: &mut impl Rng,
+    ) -> MeasuredTexts {
+        let mut measured = MeasuredTexts::default();
+        for plan in batches.epoch(0, 1) {
+            let batch = batches.batch(&plan);
+            let TextParts { reconstruction, kl, posterior } = self.parts(&batch, rng);
+            measured.add(batch.targets.tokens(), reconstruction);
+            measured.add_latent(&posterior, kl, rng);
+        }
+        assert!(measured.texts > 0, "there are texts to be measured on");
+        measured
+    }
+
+    /// `−IW_K` for `samples` draws a text, in nats a token.
+    ///
+    /// # Panics
+    ///
+    /// If `samples` is 0.
+    pub fn measure_importance(
+        &self,
+        batches: &impl Batches<Batch = TextBatch>,
+        samples: usize,
+        rng: &mut impl Rng,
+    ) -> f64 {
+        let (mut count, mut total) = (0, 0.0);
+        for plan in batches.epoch(0, 1) {
+            let batch = batches.batch(&plan);
+            count += batch.targets.tokens();
+            total -= sum(self.importance_weighted(&batch, samples, rng));
+        }
+        total / count.max(1) as f64
     }
 
     /// The model as something search can write texts with, one for each code, `[B, Z]`. Meant for a model
     /// from [`valid`](Module::valid).
     pub fn generator(&self, z: Tensor<2>) -> TurnGenerator<'_> {
         TurnGenerator::new(&self.embedding, &self.decoder, (&self.output, &self.dropout), z)
+    }
+
+    /// `count` codes at equal distances on the line from the mean of a text's posterior to that of another,
+    /// both included: `[count, Z]`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than two.
+    pub fn between(&self, [from, to]: [&[u32]; 2], count: usize) -> Tensor<2> {
+        assert!(count > 1, "a line has two ends, got {count}");
+        let means = self.encode(&TextBatch::sentences(&[from, to]).targets).mean;
+        let [from, to] = [0, 1].map(|row| means.clone().narrow(0, row, 1));
+        let shares: Vec<f32> = (0..count).map(|n| n as f32 / (count - 1) as f32).collect();
+        let like = (&means.device(), means.dtype());
+        let shares = Tensor::<1>::from_data(shares.as_slice(), like).unsqueeze_dim::<2>(1);
+        from.clone() * (-shares.clone() + 1.0) + to * shares
     }
 
     /// `count` codes from the prior, `[count, Z]`.
@@ -258,6 +339,8 @@ impl Learn for SequenceVae {
         let kl = posterior.kl_from_standard();
         let nll = written.nll + kl.clone().sum().detach();
         let sum = written.sum + self.config.kl.of(kl, at.step);
+        let told = self.config.bag_of_words;
+        let sum = told.added(sum, self.words.as_ref(), || z, &batch.targets);
         (Loss { sum, nll, ..written }, ())
     }
 

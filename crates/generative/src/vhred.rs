@@ -11,17 +11,16 @@
 //! ```
 //!
 //! It learns from the posterior and writes from the prior. Beside the weight of the divergence
-//! ([`KlTerm`]) and words that are dropped, it can be made to tell the words of a turn from `z` and `c`
-//! in no order (bag of words): `loss += w · Σ_n −ln softmax(MLP([c ; z]))_{w_n}`.
+//! ([`KlTerm`]) and words that are dropped, it can be made to tell the words of a turn from `[c ; z]` in
+//! no order ([`BagOfWords`]).
 //!
 //! Sources: Serban et al. (2017), A Hierarchical Latent Variable Encoder-Decoder Model for Generating
-//! Dialogues, sections 3 and 4; Zhao, Zhao & Eskenazi (2017), Learning Discourse-level Diversity for
-//! Neural Dialog Models using Conditional Variational Autoencoders, section 3.3 (bag of words).
+//! Dialogues, sections 3 and 4.
 
 use burn::{
     module::Param,
     prelude::*,
-    tensor::activation::{log_sigmoid, log_softmax, tanh},
+    tensor::activation::{log_sigmoid, tanh},
 };
 use rand::Rng;
 use recurrent_cells::AnyState;
@@ -29,8 +28,8 @@ use recurrent_training::{Learn, Loss, Moment, OutOfRange};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CarriedContext, Dense, DiagonalGaussian, DialogueBatch, Hred, HredConfig, KlTerm, Turn,
-    TurnDecoder, TurnGenerator, noise,
+    BagOfWords, CarriedContext, Dense, DiagonalGaussian, DialogueBatch, Hred, HredConfig, KlTerm,
+    Turn, TurnDecoder, TurnGenerator, WordTeller, noise,
     sizes::at_least_one,
     vae::{log_mean_exp, not_finite},
 };
@@ -64,22 +63,6 @@ pub enum MadeFrom {
     Latent,
 }
 
-/// Whether the words of a turn are told from the latent variable in no order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum BagOfWords {
-    /// They are not.
-    #[default]
-    None,
-    /// They are, by a hidden layer with tanh.
-    Told {
-        /// What it weighs, at least 0.
-        weight: f64,
-        /// Features of the hidden layer, at least 1.
-        d_hidden: usize,
-    },
-}
-
 /// A network that says where a latent variable is.
 #[derive(Module, Debug)]
 pub struct GaussianNet {
@@ -92,15 +75,6 @@ pub struct GaussianNet {
     /// `κ`.
     #[module(skip)]
     pub variance_scale: f64,
-}
-
-/// A network that tells words in no order.
-#[derive(Module, Debug)]
-pub struct WordTeller {
-    /// The hidden layer.
-    pub hidden: Dense,
-    /// From there to logits.
-    pub output: Dense,
 }
 
 /// A model of conversations with a latent variable at every turn.
@@ -168,10 +142,7 @@ impl VhredConfig {
         let holds = |scale: &f64| scale.is_finite() && *scale > 0.0;
         OutOfRange::check("variance_scale", self.variance_scale, holds, "above 0")?;
         self.kl.validate(self.d_latent).map_err(|wrong| wrong.under("kl"))?;
-        let BagOfWords::Told { weight, d_hidden } = self.bag_of_words else { return Ok(()) };
-        let holds = |weight: &f64| weight.is_finite() && *weight >= 0.0;
-        OutOfRange::check("bag_of_words.told.weight", weight, holds, "at least 0")?;
-        at_least_one("bag_of_words.told.d_hidden", d_hidden)
+        self.bag_of_words.validate()
     }
 
     /// Draws a model for a vocabulary of the given size.
@@ -191,13 +162,7 @@ impl VhredConfig {
         let hred = self.hred.init_with(vocabulary, made_from, device);
         let (s, q) = (hred.context.d_output(), hred.encoder.d_output());
         let net = |d_input| GaussianNet::new(d_input, k, self.variance_scale, device);
-        let words = match self.bag_of_words {
-            BagOfWords::None => None,
-            BagOfWords::Told { d_hidden, .. } => Some(WordTeller {
-                hidden: Dense::new(s + k, d_hidden, device),
-                output: Dense::new(d_hidden, vocabulary, device),
-            }),
-        };
+        let words = self.bag_of_words.init(s + k, vocabulary, device);
         Vhred { hred, prior: net(s), posterior: net(s + q), words, config: self.clone() }
     }
 }
@@ -357,23 +322,6 @@ impl Vhred {
         let hred = Hred { decoder, ..trained.clone() };
         Self { hred, ..self }
     }
-
-    fn bag_of_words(&self, batch: &DialogueBatch, c: Tensor<2>, z: Tensor<2>) -> Option<Tensor<1>> {
-        let (Some(teller), BagOfWords::Told { weight, .. }) =
-            (&self.words, self.config.bag_of_words)
-        else {
-            return None;
-        };
-        let h = tanh(teller.hidden.forward(Tensor::cat(vec![c, z], 1)));
-        let log_p = log_softmax(teller.output.forward(h), 1);
-        let (ended, device) = (batch.ended(), self.hred.device());
-        let told = log_p.gather(1, ended.tensor(&device));
-        let told = match ended.pad_mask(&device) {
-            None => told,
-            Some(mask) => told.mask_fill(mask, 0.0),
-        };
-        Some(told.sum().neg() * weight)
-    }
 }
 
 impl TurnDecoder {
@@ -432,10 +380,9 @@ impl Learn for Vhred {
         let written = self.hred.loss(batch, &begun, &self.made_from(&before, z.clone()));
         let kl = posterior.kl_from(&prior);
         let nll = written.nll + kl.clone().sum().detach();
-        let mut sum = written.sum + self.config.kl.of(kl, at.step);
-        if let Some(told) = self.bag_of_words(batch, before, z) {
-            sum = sum + told;
-        }
+        let sum = written.sum + self.config.kl.of(kl, at.step);
+        let c = || Tensor::cat(vec![before, z], 1);
+        let sum = self.config.bag_of_words.added(sum, self.words.as_ref(), c, &batch.ended());
         (Loss { sum, nll, ..written }, CarriedContext(last))
     }
 

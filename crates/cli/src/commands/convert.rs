@@ -5,6 +5,7 @@ use std::{io::Write, path::Path};
 use anyhow::{Context, bail};
 use burn::prelude::*;
 use recurrent_pytorch::StateDict;
+use recurrent_seq2seq::LanguageModelConfig;
 
 use crate::{
     any_translator::AnyTranslator,
@@ -42,7 +43,7 @@ fn from_pytorch(
     let device = Device::flex();
     let parameters = match folder.kind() {
         Some(text_model::KIND) => {
-            let (_, model) = TextModel::load(path, &device)?;
+            let (_, model) = TextModel::<LanguageModelConfig>::load(path, &device)?;
             let model = model.with_state_dict(&dict, prefix).with_context(named)?;
             replace(&mut folder, &model)?
         }
@@ -73,7 +74,9 @@ fn replace<M: burn::module::Module>(folder: &mut ModelFolder, model: &M) -> anyh
 fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let device = Device::flex();
     let dict = match ModelFolder::open(path)?.kind() {
-        Some(text_model::KIND) => TextModel::load(path, &device)?.1.to_state_dict(),
+        Some(text_model::KIND) => {
+            TextModel::<LanguageModelConfig>::load(path, &device)?.1.to_state_dict()
+        }
         kind => match TextToText::load(path, &device)?.1 {
             AnyTranslator::Seq2seq(model) => model.to_state_dict(),
             AnyTranslator::Gnmt(model) => model.to_state_dict(),

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use burn::prelude::*;
 use recurrent_generative::{HredConfig, VhredConfig};
+use recurrent_seq2seq::LanguageModelConfig;
 use recurrent_text::{Dialogue, DialogueFile, WordVectors};
 use recurrent_training::Moment;
 
@@ -56,11 +57,12 @@ pub fn evaluate(
             if arguments.vectors.is_some() {
                 bail!("--vectors: {} is a language model and gives no replies", path.display());
             }
-            let (text, model) = TextModel::load(path, &device)?;
+            let (text, model) = TextModel::<LanguageModelConfig>::load(path, &device)?;
             FlatTask::of(text, &experiment)?.report(&model, &dialogues, &job.moment(), &folder)?
         }
         ModelConfig::Seq2seq(_)
         | ModelConfig::Gnmt(_)
+        | ModelConfig::SequenceVae(_)
         | ModelConfig::Autoencoder(_)
         | ModelConfig::Vae(_) => {
             bail!("{}/training.toml is not of a model of conversations", path.display())

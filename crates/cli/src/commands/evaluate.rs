@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use burn::prelude::*;
-use recurrent_seq2seq::search::Sampling;
+use recurrent_generative::SequenceVaeConfig;
+use recurrent_seq2seq::{LanguageModelConfig, search::Sampling};
 use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
 use serde_json::Value;
@@ -19,17 +20,18 @@ use crate::{
     any_translator::AnyTranslator,
     args,
     comparison::{self, OfLength, Row, Way},
-    data::{Count, read},
+    data::{Count, ExampleSet, read},
     decode::Search,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     folder::{ModelFolder, Part},
     language_matrix::{self, Asked},
     metric::Metric,
     report::{Measured, show_examples, show_measured, show_scores},
-    task::{Language, Task, measured},
+    task::{Task, measured},
     terminal::Stream,
-    text_model,
+    text_model::{self, TextConfig, TextModel, TextTask},
     text_to_text::{TextToText, Written},
+    text_vae,
 };
 
 /// See [`args::Evaluate`].
@@ -74,9 +76,9 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     let trained = trained.with_context(|| format!("{}/training.toml", folder.path().display()))?;
     let files = as_trained(&arguments.data, trained)?;
     let pairs = read("--data", &files, &experiment.data)?;
-    if folder.kind() == Some(text_model::KIND) {
-        let measured = evaluate_language(arguments, &experiment, &pairs, &device)?;
-        return show(&measured, &[], arguments, pairs.len(), out);
+    if let Some(text_model::KIND | text_vae::SEQUENCE_VAE) = folder.kind() {
+        let measured = evaluate_texts(arguments, &experiment, &pairs, &device)?;
+        return show_set(&measured, pairs.count(), arguments, out);
     }
     let rows = rows(arguments, &experiment, &pairs, &device)?;
     if let [row] = rows.as_slice() {
@@ -311,30 +313,45 @@ fn show_comparison(
     Ok(())
 }
 
-fn evaluate_language(
+/// A model that writes texts without a source.
+fn evaluate_texts(
     arguments: &args::Evaluate,
     experiment: &Experiment,
     pairs: &Vec<Pair>,
     device: &Device,
 ) -> anyhow::Result<Measured> {
     let [path] = arguments.models.as_slice() else {
-        bail!("language models are evaluated one at a time");
+        bail!("models that write texts without a source are evaluated one at a time");
     };
     let searches = !arguments.beam.is_empty() || !arguments.temperature.is_empty();
     if searches || arguments.by_length.is_some() || arguments.pictures.is_some() {
         bail!(
             "--beam, --temperature, --by-length and --pictures are for models that write a text for a \
-             source, and {} is a language model",
+             source, and {} writes without one",
             path.display()
         );
     }
-    let (text, model) = text_model::TextModel::load(path, device)?;
-    let ModelConfig::LanguageModel(_) = experiment.model else {
-        bail!("{}/training.toml is not of a language model", path.display());
-    };
+    match &experiment.model {
+        ModelConfig::LanguageModel(_) => {
+            measured_texts::<LanguageModelConfig>(path, experiment, pairs, device)
+        }
+        ModelConfig::SequenceVae(_) => {
+            measured_texts::<SequenceVaeConfig>(path, experiment, pairs, device)
+        }
+        _ => bail!("{}/training.toml is not of a model that writes texts", path.display()),
+    }
+}
+
+fn measured_texts<C: TextConfig>(
+    path: &Path,
+    experiment: &Experiment,
+    pairs: &Vec<Pair>,
+    device: &Device,
+) -> anyhow::Result<Measured> {
+    let (text, model) = TextModel::<C>::load(path, device)?;
     let moment = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
     let folder = ModelFolder::open(path)?;
-    Language::of(text, experiment).report(&model, pairs, &moment, &folder)
+    TextTask::of(text, experiment).report(&model, pairs, &moment, &folder)
 }
 
 /// What was measured on a set of examples.

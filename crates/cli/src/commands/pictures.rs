@@ -64,6 +64,7 @@ pub fn evaluate(
         ModelConfig::Seq2seq(_)
         | ModelConfig::Gnmt(_)
         | ModelConfig::LanguageModel(_)
+        | ModelConfig::SequenceVae(_)
         | ModelConfig::Hred(_)
         | ModelConfig::Vhred(_) => {
             bail!("{}/training.toml is not of a model of pictures", path.display())
@@ -132,6 +133,8 @@ pub fn generate(
     let given = [
         ("--prompt", arguments.prompt.is_some()),
         ("--length", arguments.length.is_some()),
+        ("--between", arguments.between.is_some()),
+        ("--beam", arguments.beam.is_some()),
         ("--temperature", drawing.temperature != 1.0),
         ("--top-k", drawing.top_k.is_some()),
         ("--top-p", drawing.top_p.is_some()),

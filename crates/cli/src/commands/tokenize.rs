@@ -6,12 +6,17 @@ use anyhow::Context;
 
 use crate::{
     any_translator::Architecture, args, args::Side, examples::Tokenizers, folder::ModelFolder,
-    text_model,
+    text_model, text_vae,
 };
 
 /// The kinds of models that read texts.
-const TEXTS: [&str; 4] =
-    [Architecture::SEQ2SEQ, Architecture::GNMT, Architecture::QUANTIZED_GNMT, text_model::KIND];
+const TEXTS: [&str; 5] = [
+    Architecture::SEQ2SEQ,
+    Architecture::GNMT,
+    Architecture::QUANTIZED_GNMT,
+    text_model::KIND,
+    text_vae::SEQUENCE_VAE,
+];
 
 /// See [`args::Tokenize`].
 ///

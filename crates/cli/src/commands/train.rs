@@ -26,8 +26,9 @@ use crate::{
     picture_model::{PictureConfig, PictureTask},
     report::{self, Measured, Report},
     settings::{self, Difference},
-    task::{Language, Task, Translation},
+    task::{Task, Translation},
     terminal::Stream,
+    text_model::{TextConfig, TextTask},
 };
 
 /// See [`args::Train`].
@@ -56,10 +57,8 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
             let data = experiment.dialogues()?.read()?;
             job.train(&FlatTask::new(config, &experiment, &data.train)?, &data, out)
         }
-        ModelConfig::LanguageModel(config) => {
-            let data = Data::read(&experiment.data)?;
-            job.train(&Language::new(config, &experiment, &data.train)?, &data, out)
-        }
+        ModelConfig::LanguageModel(config) => job.train_texts(config, out),
+        ModelConfig::SequenceVae(config) => job.train_texts(config, out),
         ModelConfig::Autoencoder(config) => job.train_pictures(config, out),
         ModelConfig::Vae(config) => job.train_pictures(config, out),
         ModelConfig::Hred(config) => job.train_dialogues(config, out),
@@ -76,6 +75,11 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn train_texts<C: TextConfig>(&self, config: &C, out: &mut dyn Write) -> anyhow::Result<()> {
+        let data = Data::read(&self.experiment.data)?;
+        self.train(&TextTask::new(config, self.experiment, &data.train)?, &data, out)
+    }
+
     fn train_pictures<C: PictureConfig>(
         &self,
         config: &C,

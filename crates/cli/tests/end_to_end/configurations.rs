@@ -167,6 +167,33 @@ fn what_remarks_name_for_pictures_can_be_had(#[case] path: &str, #[case] values:
     }
 }
 
+/// The reference with texts that have one vocabulary, and what else it says of a model of them.
+fn with_texts(model: &str) -> String {
+    let text = reference();
+    let part =
+        |from: &str, to: &str| text[text.find(from).unwrap()..text.find(to).unwrap()].to_owned();
+    let (data, training) =
+        (part("[data]\n", "# ─── tokens"), part("[training]\n", "[evaluation]\n"));
+    let importance = alternatives(&text, "importance")[0];
+    let tokens = "[tokens.shared]\nsegmentation = { characters = {} }";
+    format!("{data}\n{tokens}\n{model}\n{training}\n[evaluation]\nimportance = {importance}\n")
+}
+
+#[test]
+fn an_autoencoder_of_texts_can_be_had_with_its_defaults() {
+    let model = table(&reference(), "[model.sequence_vae]");
+    assert_eq!(model.lines().count(), 16, "{model}");
+    assert_eq!(valid(&with_texts(&model)), valid(&with_texts("[model.sequence_vae]")));
+    for value in [
+        "summary = \"pooled\"",
+        "bias = \"selective\"",
+        "kl = { free_bits = { nats = 0.1, groups = 8 }, annealing = { linear = { steps = 2000 } } }",
+        "bag_of_words = { told = { weight = 1.0, d_hidden = 256 } }",
+    ] {
+        valid(&with_texts(&format!("[model.sequence_vae]\n{value}")));
+    }
+}
+
 /// The reference with conversations, and what else it says of a model of them.
 fn with_dialogues(model: &str) -> String {
     let dialogues = table(&reference(), "[data.dialogues]");

@@ -12,6 +12,7 @@ mod generating;
 mod interrupted;
 mod languages;
 mod pictures;
+mod text_vae;
 mod training;
 mod translating;
 mod workshop;

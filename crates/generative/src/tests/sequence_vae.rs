@@ -13,7 +13,7 @@ use recurrent_training::{
 use rstest::rstest;
 
 use crate::{
-    Annealing, ContextBias, FreeBits, KlTerm, Latents, SequenceVae, SequenceVaeConfig, Summary,
+    Annealing, BagOfWords, ContextBias, FreeBits, KlTerm, SequenceVae, SequenceVaeConfig, Summary,
     TextParts,
 };
 
@@ -55,6 +55,7 @@ fn texts() -> Vec<Vec<u32>> {
         free_bits: Some(FreeBits { nats: 0.01, groups: 2 }),
         ..KlTerm::default()
     },
+    bag_of_words: BagOfWords::Told { weight: 0.7, d_hidden: 4 },
     ..config()
 })]
 fn gradients_match_finite_differences(#[case] config: SequenceVaeConfig) {
@@ -123,15 +124,88 @@ fn texts_are_written_again_from_their_codes() {
     let new = write(model.draw(40, &mut AT.rng()));
     let known = new.iter().filter(|text| texts.contains(text)).count();
     assert!(known > 20, "{new:?}");
-    let TextParts { kl, posterior, .. } = model.parts(&batch, &mut AT.rng());
-    let mut latents = Latents::default();
-    latents.add(&posterior, kl, &mut AT.rng());
-    let told = latents.report().mutual_information;
+    let measured = model.measure(&InOrder(vec![batch]), &mut AT.rng());
+    let told = measured.latents.unwrap().report().mutual_information;
     // Which of four: at most ln 4 = 1.39 nats.
     assert!(told > 1.0 && told < 1.4, "{told}");
 }
 
+/// What is measured of all batches is the sum over single texts.
+#[test]
+fn what_is_measured_is_that_of_single_texts() {
+    let model = model(&config()).valid();
+    let one = |text: &Vec<u32>| TextBatch::sentences(std::slice::from_ref(text));
+    let all = InOrder(vec![TextBatch::sentences(&texts()[..2]), one(&texts()[2])]);
+    let measured = model.measure(&all, &mut AT.rng());
+    assert_eq!((measured.texts, measured.tokens), (3, 3 + 1 + 2 + 3));
+    let kl = |text| model.encode(&one(text).targets).kl_from_standard().sum().into_scalar::<f64>();
+    let by_hand: f64 = texts().iter().map(kl).sum();
+    assert!((measured.kl - by_hand).abs() < 1e-10 && by_hand > 0.0);
+    assert!((measured.kl_a_text() * 3.0 - measured.kl).abs() < 1e-12);
+    let nll = measured.reconstruction + measured.kl;
+    assert!((measured.nll() * 9.0 - nll).abs() < 1e-12);
+    assert_eq!(measured.latents.unwrap().report().kl_by_dimension.len(), 2);
+}
+
+/// VH-8: one draw is the bound, and more are a tighter one, in expectation.
+#[test]
+fn more_draws_are_a_tighter_bound() {
+    let model = model(&config()).valid();
+    let batches = InOrder(vec![TextBatch::sentences(&vec![vec![4, 5]; 2000])]);
+    let mut rng = AT.rng();
+    let nll = model.measure(&batches, &mut rng).nll();
+    let [one, ten] = [1, 10].map(|samples| model.measure_importance(&batches, samples, &mut rng));
+    assert!((one - nll).abs() < 0.02, "{one} {nll}");
+    assert!(ten < one - 0.01, "{ten} {one}");
+}
+
+/// Words are told from the code in no order, and cost nothing where they weigh nothing.
+#[test]
+fn words_are_told_in_no_order() {
+    let told = BagOfWords::Told { weight: 1.0, d_hidden: 4 };
+    let model = model(&SequenceVaeConfig { bag_of_words: told, ..config() }).valid();
+    let teller = model.words.as_ref().unwrap();
+    let z = Tensor::<2>::from_data([[0.3, -1.0]], (&Device::flex(), DType::F64));
+    let nll = |text: &[u32]| {
+        let ended = TextBatch::sentences(&[text]).targets;
+        teller.nll(z.clone(), &ended).into_scalar::<f64>()
+    };
+    assert!((nll(&[4, 5, 6]) - nll(&[6, 4, 5])).abs() < 1e-12);
+    let [end, four, five] = [&[][..], &[4], &[5]].map(nll);
+    assert!((nll(&[4, 4, 5]) - (2.0 * (four - end) + five)).abs() < 1e-10);
+    let batch = TextBatch::sentences(&texts());
+    let with = |bag_of_words| {
+        let mut model = model.clone();
+        model.config.bag_of_words = bag_of_words;
+        let loss = model.learn(&batch, None, &AT).0;
+        [loss.sum, loss.nll].map(|x| x.into_scalar::<f64>())
+    };
+    let ([sum, nll], [plain, same]) = (with(told), with(BagOfWords::None));
+    // It is no part of what is measured.
+    assert!(sum > plain + 1.0 && nll == same, "{sum} {plain} {nll} {same}");
+}
+
+/// The ends are the means of the posteriors, and the places between lie on a line.
+#[test]
+fn codes_between_two_texts_lie_on_a_line() {
+    let model = model(&config()).valid();
+    let codes = model.between([&[4, 5, 6], &[7]], 5);
+    let means = model.encode(&TextBatch::sentences(&texts()).targets).mean;
+    let row = |x: &Tensor<2>, n| x.clone().narrow(0, n, 1);
+    for (n, text) in [(0, 0), (4, 1)] {
+        assert_close(&row(&codes, n), row(&means, text).to_data(), 1e-12);
+    }
+    for n in 0..3 {
+        let middle = (row(&codes, n) + row(&codes, n + 2)) / 2.0;
+        assert_close(&row(&codes, n + 1), middle.to_data(), 1e-12);
+    }
+}
+
 #[rstest]
+#[case(
+    SequenceVaeConfig { bag_of_words: BagOfWords::Told { weight: 1.0, d_hidden: 0 }, ..config() },
+    "`bag_of_words.told.d_hidden` must be at least 1, got 0"
+)]
 #[case(SequenceVaeConfig { d_latent: 0, ..config() }, "`d_latent` must be at least 1, got 0")]
 #[case(SequenceVaeConfig { word_dropout: -0.1, ..config() }, "`word_dropout` must be in [0, 1], got -0.1")]
 #[case(
