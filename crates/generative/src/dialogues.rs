@@ -45,6 +45,10 @@ pub enum DialogueOrder {
     Shuffled,
 }
 
+/// The most tokens of a batch, padding included. A turn can be a whole book; a conversation with one that would
+/// make the batch larger goes by itself.
+const MOST_TOKENS: usize = 1 << 16;
+
 /// What a batch is made of: numbers of conversations, and from which turn on.
 #[derive(Clone, Debug)]
 pub struct Chunk {
@@ -171,8 +175,22 @@ impl Batches for Dialogues {
     type Batch = DialogueBatch;
 
     fn epoch(&self, seed: u64, epoch: usize) -> Vec<Chunk> {
-        let lengths: Vec<usize> = self.dialogues.iter().map(Vec::len).collect();
-        Chunk::plan(&lengths, [self.size, self.turns], self.order, Moment { seed, epoch, step: 0 })
+        let side_by_side = |turns: &Vec<Turn>| {
+            let longest = turns.iter().map(Vec::len).max().unwrap_or(0);
+            longest * self.size * self.turns <= MOST_TOKENS
+        };
+        let (together, alone): (Vec<usize>, Vec<usize>) =
+            (0..self.dialogues.len()).partition(|row| side_by_side(&self.dialogues[*row]));
+        let at = Moment { seed, epoch, step: 0 };
+        let plan = |(rows, size): (Vec<usize>, usize)| {
+            let lengths: Vec<usize> = rows.iter().map(|row| self.dialogues[*row].len()).collect();
+            let mut chunks = Chunk::plan(&lengths, [size, self.turns], self.order, at);
+            for row in chunks.iter_mut().flat_map(|chunk| &mut chunk.rows) {
+                *row = rows[*row];
+            }
+            chunks
+        };
+        [(together, self.size), (alone, 1)].into_iter().flat_map(plan).collect()
     }
 
     fn batch(&self, chunk: &Chunk) -> DialogueBatch {
@@ -250,5 +268,24 @@ mod tests {
             })
             .collect();
         assert_ne!(orders[0], orders[1]);
+    }
+
+    /// Memory does not grow with the longest turn times the size of a batch.
+    #[test]
+    fn a_conversation_with_a_very_long_turn_goes_by_itself() {
+        let short = vec![vec![4_u32; 10]; 5];
+        let long = vec![vec![4], vec![5; MOST_TOKENS / 8 + 1], vec![6]];
+        let dialogues = vec![short.clone(), long, short.clone(), short];
+        for order in [DialogueOrder::Sorted, DialogueOrder::Shuffled] {
+            let all = Dialogues::new(dialogues.clone(), 4, 2, order);
+            let mut turns = [0; 4];
+            for chunk in all.epoch(1, 1) {
+                assert!(chunk.rows == [1] || !chunk.rows.contains(&1), "{chunk:?}");
+                for (row, said) in chunk.rows.iter().zip(all.batch(&chunk).dialogues) {
+                    turns[*row] += said.len();
+                }
+            }
+            assert_eq!(turns, [5, 3, 5, 5]);
+        }
     }
 }

@@ -35,7 +35,9 @@ pub enum ReservoirError {
         units: usize,
     },
     /// A series ends before anything can be learned of it.
-    #[error("series {series} has {steps} steps, expected more than the {washout} that are washed out")]
+    #[error(
+        "series {series} has {steps} steps, expected more than the {washout} that are washed out"
+    )]
     Short {
         /// Which series, from 0.
         series: usize,
@@ -57,7 +59,9 @@ pub enum ReservoirError {
         value: f64,
     },
     /// A series never changes, so that there is nothing to predict and nothing to measure against.
-    #[error("column {column} of the targets is {value} at every step, expected a series that changes")]
+    #[error(
+        "column {column} of the targets is {value} at every step, expected a series that changes"
+    )]
     Constant {
         /// Which column, from 0.
         column: usize,
@@ -75,7 +79,9 @@ pub enum ReservoirError {
         expected: usize,
     },
     /// Inputs and targets have different lengths.
-    #[error("series {series} has {inputs} steps of inputs and {targets} of targets, expected as many")]
+    #[error(
+        "series {series} has {inputs} steps of inputs and {targets} of targets, expected as many"
+    )]
     Steps {
         /// Which series, from 0.
         series: usize,
@@ -152,7 +158,12 @@ impl ReservoirError {
 }
 
 /// Refuses a value out of its range.
-pub(crate) fn check(field: &str, value: f64, holds: bool, range: &str) -> Result<(), ReservoirError> {
+pub(crate) fn check(
+    field: &str,
+    value: f64,
+    holds: bool,
+    range: &str,
+) -> Result<(), ReservoirError> {
     match holds && value.is_finite() {
         true => Ok(()),
         false => Err(ReservoirError::out_of_range(field, value, range)),

@@ -128,7 +128,7 @@ fn draw(topology: Topology, units: usize, density: f64, rng: &mut StdRng) -> Wei
             small_world(units, neighbours, rewired, rng)
         }
         Topology::Line | Topology::Uniform | Topology::Normal | Topology::Bernoulli => {
-            let mut weight = |rng: &mut StdRng| match topology {
+            let weight = |rng: &mut StdRng| match topology {
                 Topology::Normal => StandardNormal.sample(rng),
                 Topology::Bernoulli => sign(rng),
                 _ => rng.random_range(-1.0..=1.0),
@@ -172,7 +172,7 @@ fn sign(rng: &mut StdRng) -> f64 {
 
 /// The orthogonal factor of a matrix of normal numbers, its signs made even (Mezzadri 2007).
 fn orthogonal(units: usize, rng: &mut StdRng) -> Weights<f64> {
-    let normal = Mat::from_fn(units, units, |_, _| StandardNormal.sample(rng));
+    let normal: Mat<f64> = Mat::from_fn(units, units, |_, _| StandardNormal.sample(rng));
     let qr = normal.qr();
     let (q, r) = (qr.compute_Q(), qr.R());
     let value = |n: usize| {

@@ -112,7 +112,8 @@ impl ReservoirConfig {
     /// If a setting is out of its range.
     pub fn validate(&self) -> Result<(), ReservoirError> {
         check("units", self.units as f64, self.units > 0, "at least 1")?;
-        let share = |field, value: f64| check(field, value, value > 0.0 && value <= 1.0, "in (0, 1]");
+        let share =
+            |field, value: f64| check(field, value, value > 0.0 && value <= 1.0, "in (0, 1]");
         share("density", self.density)?;
         share("input_density", self.input_density)?;
         let rates = match &self.leak {
@@ -158,7 +159,11 @@ impl ReservoirConfig {
             numbers.spread(count).ok_or_else(|| {
                 let OneOrEach::Each(numbers) = numbers else { unreachable!("one is for all") };
                 let found = format!("{} numbers", numbers.len());
-                ReservoirError::out_of_range(field, found, &format!("one, or one for each of the {count} {of}"))
+                ReservoirError::out_of_range(
+                    field,
+                    found,
+                    &format!("one, or one for each of the {count} {of}"),
+                )
             })
         };
         let gain = each("leak", &self.leak, n, "units")?;
@@ -167,8 +172,7 @@ impl ReservoirConfig {
             None => gain.iter().map(|a| 1.0 - a).collect(),
         };
         let s_in = each("input_scaling", &self.input_scaling, inputs, "inputs")?;
-        let w =
-            recurrent_weights(self.topology, n, self.density, self.spectral_radius, seed)?;
+        let w = recurrent_weights(self.topology, n, self.density, self.spectral_radius, seed)?;
         // Another stream than that of `W`, so that another density leaves the inputs as they are.
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5bd1_e995_7b93_ca6d);
         let from_input =
@@ -188,7 +192,11 @@ impl ReservoirConfig {
             ReservoirActivation::Identity => Squash::Identity,
         };
         let w_in = Weights::dense(w_in, inputs + fed_back);
-        Ok(Reservoir { units: LeakyUnits { w, w_in, b, keep, gain, squash }, fed_back, noise: self.noise })
+        Ok(Reservoir {
+            units: LeakyUnits { w, w_in, b, keep, gain, squash },
+            fed_back,
+            noise: self.noise,
+        })
     }
 }
 
@@ -241,7 +249,13 @@ impl Reservoir {
     /// # Panics
     ///
     /// If a shape is wrong.
-    pub fn harvest(&self, u: &[f64], noise: Option<&mut StdRng>, state: &mut [f64], rows: Rows<'_, f64>) {
+    pub fn harvest(
+        &self,
+        u: &[f64],
+        noise: Option<&mut StdRng>,
+        state: &mut [f64],
+        rows: Rows<'_, f64>,
+    ) {
         let drawn = noise.filter(|_| self.noise > 0.0).map(|rng| {
             let count = u.len() / self.units.inputs() * self.size();
             (0..count).map(|_| rng.random_range(-self.noise..=self.noise)).collect::<Vec<f64>>()

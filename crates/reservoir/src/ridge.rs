@@ -22,7 +22,6 @@ use faer::{
         matmul::{matmul, triangular, triangular::BlockStructure},
         solvers::{Llt, Solve},
     },
-    prelude::ReborrowMut,
 };
 
 use crate::{ReservoirError, error::check};
@@ -67,6 +66,16 @@ impl Readout {
         let [features, outputs] = [weights.nrows(), weights.ncols()];
         let weight = |n: usize| weights[(n % features, n / features)];
         Self { weights: (0..outputs * features).map(weight).collect(), features }
+    }
+}
+
+/// Does work whose sums would have another order with more threads: the same seed gives the same readout on every
+/// machine.
+fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(work),
+        // Without another thread it is done on this one.
+        Err(_) => work(),
     }
 }
 
@@ -128,7 +137,7 @@ impl Normal {
             p,
             BlockStructure::Rectangular,
             1.0,
-            faer::get_global_parallelism(),
+            Par::Seq,
         );
         matmul(self.cross.as_mut(), Accum::Add, p.transpose(), targets, 1.0, Par::Seq);
         for (n, y) in y.iter().enumerate() {
@@ -165,9 +174,10 @@ impl Normal {
             penalised[(n, n)] += lambda;
         }
         let failed = |_| ReservoirError::NotPositiveDefinite { regularization: lambda };
-        let factor = Llt::new(penalised.as_ref(), Side::Lower).map_err(failed)?;
-        let mut weights = self.cross.clone();
-        factor.solve_in_place(weights.rb_mut());
+        let weights = on_one_thread(|| {
+            let factor = Llt::new(penalised.as_ref(), Side::Lower).map_err(failed)?;
+            Ok(factor.solve(&self.cross))
+        })?;
         let readout = Readout::of(&weights);
         match readout.weights.iter().all(|weight| weight.is_finite()) {
             true => Ok(readout),
@@ -196,7 +206,7 @@ impl Normal {
             self.cross[(i + 1, output)] - mean(i + 1) * self.cross[(0, output)]
         });
         let failed = |_| ReservoirError::Spectrum { units: f };
-        let eigen = centred.self_adjoint_eigen(Side::Lower).map_err(failed)?;
+        let eigen = on_one_thread(|| centred.self_adjoint_eigen(Side::Lower)).map_err(failed)?;
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
         let turned = vectors.transpose() * &targets;
         let largest = values.iter().copied().fold(0.0, f64::max);
@@ -207,7 +217,9 @@ impl Normal {
                 let share = match *value > f as f64 * f64::EPSILON * largest || *lambda > 0.0 {
                     true => 1.0 / (value.max(0.0) + lambda),
                     false => {
-                        return Err(ReservoirError::NotPositiveDefinite { regularization: *lambda });
+                        return Err(ReservoirError::NotPositiveDefinite {
+                            regularization: *lambda,
+                        });
                     }
                 };
                 for output in 0..l {
@@ -353,7 +365,7 @@ impl Design {
         let centred = Mat::from_fn(rows, f - 1, |m, n| p[(m, n + 1)] - p_means[n + 1]);
         let targets = Mat::from_fn(rows, l, |m, n| y[(m, n)] - y_means[n]);
         let failed = |_| ReservoirError::Spectrum { units: f };
-        let svd = centred.thin_svd().map_err(failed)?;
+        let svd = on_one_thread(|| centred.thin_svd()).map_err(failed)?;
         let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
         let turned = u.transpose() * &targets;
         let largest = s.iter().copied().fold(0.0, f64::max);
@@ -361,20 +373,18 @@ impl Design {
         let least = rows.max(f) as f64 * f64::EPSILON * largest;
         let of = |lambda: &f64| {
             let there = |s: f64| s > least || (*lambda > 0.0 && s > 0.0);
-            let kept: Vec<f64> = s
-                .iter()
-                .map(|s| if there(*s) { s * s / (s * s + lambda) } else { 0.0 })
-                .collect();
+            let kept: Vec<f64> =
+                s.iter().map(|s| if there(*s) { s * s / (s * s + lambda) } else { 0.0 }).collect();
             let scaled = Mat::from_fn(turned.nrows(), l, |n, output| match kept[n] > 0.0 {
                 true => turned[(n, output)] * kept[n] / s[n],
                 false => 0.0,
             });
-            let fitted = u * Mat::from_fn(turned.nrows(), l, |n, output| {
-                turned[(n, output)] * kept[n]
-            });
+            let fitted =
+                u * Mat::from_fn(turned.nrows(), l, |n, output| turned[(n, output)] * kept[n]);
             let mut error = 0.0;
             for m in 0..rows {
-                let h: f64 = kept.iter().enumerate().map(|(n, kept)| kept * u[(m, n)].powi(2)).sum();
+                let h: f64 =
+                    kept.iter().enumerate().map(|(n, kept)| kept * u[(m, n)].powi(2)).sum();
                 let without = 1.0 - 1.0 / rows as f64 - h;
                 for output in 0..l {
                     error += ((targets[(m, output)] - fitted[(m, output)]) / without).powi(2);

@@ -94,11 +94,7 @@ impl Spectrum {
 /// # Panics
 ///
 /// If the matrix is not square.
-pub fn echo_states(
-    w: &Weights<f64>,
-    keep: f64,
-    gain: f64,
-) -> Result<EchoStates, ReservoirError> {
+pub fn echo_states(w: &Weights<f64>, keep: f64, gain: f64) -> Result<EchoStates, ReservoirError> {
     if keep.abs() + gain.abs() * largest_singular_value(w)? < 1.0 {
         return Ok(EchoStates::Always);
     }
@@ -156,8 +152,7 @@ pub fn largest_singular_value(w: &Weights<f64>) -> Result<f64, ReservoirError> {
     }
     let operator = Gram { w, transposed: transposed(w) };
     let params = PartialEigenParams { max_dim: SUBSPACE, ..PartialEigenParams::default() };
-    let scratch =
-        partial_self_adjoint_eigen_scratch::<f64>(&operator, WANTED, Par::Seq, params);
+    let scratch = partial_self_adjoint_eigen_scratch::<f64>(&operator, WANTED, Par::Seq, params);
     let mut values = vec![0.0; WANTED];
     let found = partial_self_adjoint_eigen(
         Mat::zeros(units, WANTED).as_mut(),

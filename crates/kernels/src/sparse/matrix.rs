@@ -185,9 +185,10 @@ impl<F: Number> Weights<F> {
                     (None, &values[row * columns..(row + 1) * columns])
                 }
             };
-            values.iter().enumerate().map(move |(n, value)| {
-                (row, places.map_or(n, |places| places[n] as usize), *value)
-            })
+            values
+                .iter()
+                .enumerate()
+                .map(move |(n, value)| (row, places.map_or(n, |places| places[n] as usize), *value))
         })
     }
 

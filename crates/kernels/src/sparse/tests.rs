@@ -11,9 +11,8 @@ fn number(n: usize) -> f64 {
 
 fn sparse(rows: usize, columns: usize, density: f64, seed: usize) -> Weights<f64> {
     let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-    let kept = places.filter(|(row, column)| {
-        number(seed + row * columns + column).abs() * 1.2 < density
-    });
+    let kept =
+        places.filter(|(row, column)| number(seed + row * columns + column).abs() * 1.2 < density);
     let weights = kept.map(|(row, column)| (row, column, number(row + 7 * column + seed)));
     Weights::Sparse(SparseMatrix::new(rows, columns, weights.collect::<Vec<_>>()).unwrap())
 }
