@@ -204,7 +204,7 @@ impl EchoStateNetwork {
         self.check(series)?;
         let (f, l) = (self.features.count(), self.outputs);
         let lambda = self.config.regularization;
-        let mut rng = StdRng::seed_from_u64(self.config.seed ^ 0x6e6f_6973_65);
+        let mut rng = StdRng::seed_from_u64(self.config.seed ^ 0x006e_6f69_7365);
         let readout = match self.config.solver {
             Solver::Cholesky => {
                 let mut sums = Normal::new(f, l);

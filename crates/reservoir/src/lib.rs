@@ -32,6 +32,7 @@ pub mod mackey_glass;
 pub mod matrix;
 pub mod memory_capacity;
 pub mod metrics;
+mod one_thread;
 pub mod reservoir;
 pub mod ridge;
 pub mod series;

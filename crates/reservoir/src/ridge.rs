@@ -24,7 +24,7 @@ use faer::{
     },
 };
 
-use crate::{ReservoirError, error::check};
+use crate::{ReservoirError, error::check, one_thread::on_one_thread};
 
 /// A readout and how far it is from what it learned.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,16 +66,6 @@ impl Readout {
         let [features, outputs] = [weights.nrows(), weights.ncols()];
         let weight = |n: usize| weights[(n % features, n / features)];
         Self { weights: (0..outputs * features).map(weight).collect(), features }
-    }
-}
-
-/// Does work whose sums would have another order with more threads: the same seed gives the same readout on every
-/// machine.
-fn on_one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-        Ok(pool) => pool.install(work),
-        // Without another thread it is done on this one.
-        Err(_) => work(),
     }
 }
 

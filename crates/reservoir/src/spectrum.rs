@@ -32,7 +32,7 @@ use faer::{
 use recurrent_kernels::sparse::Weights;
 use serde::{Deserialize, Serialize};
 
-use crate::ReservoirError;
+use crate::{ReservoirError, one_thread::on_one_thread};
 
 /// Up to so many units all eigenvalues are computed.
 const ALL: usize = 256;
@@ -118,7 +118,7 @@ pub fn effective_spectral_radius(
     keep: f64,
     gain: f64,
 ) -> Result<f64, ReservoirError> {
-    largest_eigenvalue(&Shifted { w, keep, gain })
+    on_one_thread(|| largest_eigenvalue(&Shifted { w, keep, gain }))
 }
 
 /// `ρ(W)`.
@@ -131,7 +131,7 @@ pub fn effective_spectral_radius(
 ///
 /// If the matrix is not square.
 pub fn spectral_radius(w: &Weights<f64>) -> Result<f64, ReservoirError> {
-    largest_eigenvalue(&Shifted { w, keep: 0.0, gain: 1.0 })
+    on_one_thread(|| largest_eigenvalue(&Shifted { w, keep: 0.0, gain: 1.0 }))
 }
 
 /// `σ_max(W)`.
