@@ -26,7 +26,7 @@ mod simd;
 pub(crate) mod slices;
 pub(crate) mod threads;
 mod tile;
-pub(crate) mod wide;
+mod wide;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},
