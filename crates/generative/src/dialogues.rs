@@ -177,7 +177,7 @@ impl Batches for Dialogues {
     fn epoch(&self, seed: u64, epoch: usize) -> Vec<Chunk> {
         let side_by_side = |turns: &Vec<Turn>| {
             let longest = turns.iter().map(Vec::len).max().unwrap_or(0);
-            longest * self.size * self.turns <= MOST_TOKENS
+            longest * self.size * turns.len().min(self.turns) <= MOST_TOKENS
         };
         let (together, alone): (Vec<usize>, Vec<usize>) =
             (0..self.dialogues.len()).partition(|row| side_by_side(&self.dialogues[*row]));
@@ -287,5 +287,13 @@ mod tests {
             }
             assert_eq!(turns, [5, 3, 5, 5]);
         }
+    }
+
+    /// However many turns at a time are allowed: what counts is how many there are.
+    #[test]
+    fn short_conversations_stay_together_where_turns_are_unbounded() {
+        let all = Dialogues::new(vec![vec![vec![4; 10]; 5]; 3], 4, 100_000, DialogueOrder::Sorted);
+        let chunks = all.epoch(1, 1);
+        assert_eq!(chunks.iter().map(|chunk| chunk.rows.len()).collect::<Vec<_>>(), [3]);
     }
 }
