@@ -11,7 +11,8 @@
 //! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
 //! the steps of optimizers, [`adam_step`] and its like.
 //!
-//! Beside them stand products with weights of 8 bits, on plain slices: [`int8`].
+//! Beside them stand, on plain slices, products with weights of 8 bits, [`int8`], and recurrences whose
+//! weights never change, [`sparse`].
 //!
 //! Each operation on tensors runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
 //! [`optimizer_ops::OptimizerOps`] have defaults composed of Burn's operations, and `flex` has a path
@@ -42,6 +43,7 @@ pub mod optimizer_ops;
 mod project;
 mod rnn;
 mod sequence;
+pub mod sparse;
 
 pub use activations::{sigmoid, tanh};
 pub use additive_score::additive_score;

@@ -26,7 +26,7 @@ mod simd;
 pub(crate) mod slices;
 pub(crate) mod threads;
 mod tile;
-mod wide;
+pub(crate) mod wide;
 
 use burn::{
     backend::{Flex, TensorMetadata, tensor::FloatTensor},

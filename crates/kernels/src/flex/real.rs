@@ -10,17 +10,21 @@ use bytemuck::Pod;
 use pulp::Simd;
 
 /// `f32` or `f64`, one by one and a register at a time.
-pub(super) trait Real: num_traits::Float + Element + Pod {
+pub trait Real: num_traits::Float + Element + Pod {
     /// A register.
     type Vector<S: Simd>: Pod + Send + Sync + std::fmt::Debug;
 
+    /// The same number everywhere.
     fn splat<S: Simd>(simd: S, a: Self) -> Self::Vector<S>;
     /// The numbers of a slice shorter than a register, then zeros.
     fn partial_load<S: Simd>(simd: S, from: &[Self]) -> Self::Vector<S>;
     /// As many numbers as fit a slice shorter than a register.
     fn partial_store<S: Simd>(simd: S, to: &mut [Self], a: Self::Vector<S>);
+    /// `a + b`.
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a − b`.
     fn difference<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// `a · b`.
     fn product<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// `a · b + c`, rounded once where the processor can.
     fn product_sum<S: Simd>(

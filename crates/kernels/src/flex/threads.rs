@@ -34,7 +34,7 @@ pub(crate) fn each(count: usize, multiplications: usize, work: impl Fn(usize) + 
 /// member's cache. A part whose member is not there (it has not been woken up yet, or something else
 /// keeps it) is taken by another: nobody waits for a thread that does nothing for it.
 #[derive(Debug)]
-pub(super) struct Team {
+pub(crate) struct Team {
     /// How many phases of each part have been taken.
     taken: Vec<Alone>,
     /// How many parts are done, of all phases together.
@@ -53,14 +53,14 @@ struct Alone(AtomicUsize);
 const PATIENCE: usize = 2_000;
 
 impl Team {
-    pub(super) fn new(parts: usize) -> Self {
+    pub(crate) fn new(parts: usize) -> Self {
         let taken = (0..parts).map(|_| Alone::default()).collect();
         Self { taken, done: Alone::default(), broken: AtomicBool::new(false) }
     }
 
     /// Which of `0..of` belong to a part.
     #[inline(always)]
-    pub(super) fn cut(&self, part: usize, of: usize) -> Range<usize> {
+    pub(crate) fn cut(&self, part: usize, of: usize) -> Range<usize> {
         let parts = self.taken.len();
         part * of / parts..(part + 1) * of / parts
     }
@@ -71,14 +71,14 @@ impl Team {
     ///
     /// When all members are through, all is done.
     #[inline(always)]
-    pub(super) fn walk(&self, member: usize, phases: usize) -> Walk<'_> {
+    pub(crate) fn walk(&self, member: usize, phases: usize) -> Walk<'_> {
         Walk { team: self, member, phases, phase: 0, tried: 0, busy: false }
     }
 }
 
 /// See [`Team::walk`].
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     team: &'a Team,
     member: usize,
     phases: usize,
@@ -246,7 +246,7 @@ impl<F> Shared<F> {
     /// If they are not within the memory.
     #[inline(always)]
     #[expect(unsafe_code, reason = "threads write parts of the same memory")]
-    pub(super) unsafe fn slice<'a>(self, from: usize, count: usize) -> &'a [F] {
+    pub(crate) unsafe fn slice<'a>(self, from: usize, count: usize) -> &'a [F] {
         assert!(from <= self.len && count <= self.len - from, "a part is within the memory");
         // SAFETY: within the memory, and the caller promises the rest.
         unsafe { std::slice::from_raw_parts(self.start.add(from), count) }

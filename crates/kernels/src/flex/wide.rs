@@ -20,7 +20,7 @@ pub(super) const BLOCK: usize = 4096;
 pub(super) const LONG: usize = 1 << 17;
 
 /// What loops need of a number beside [`Real`], one number at a time.
-pub(super) trait Wide: Real {
+pub trait Wide: Real {
     /// `e^a`, in `f32` within 2e-7 of it and from `e^±87` on no further.
     fn exponential(self) -> Self;
 
@@ -30,8 +30,10 @@ pub(super) trait Wide: Real {
     /// The hyperbolic tangent.
     fn squashed(self) -> Self;
 
+    /// The number in double precision.
     fn double(self) -> f64;
 
+    /// The nearest number.
     fn of_double(a: f64) -> Self;
 
     /// The derivative of a sigmoid whose value is `self`.
@@ -99,28 +101,28 @@ impl Wide for f32 {
     }
 }
 
-/// Defines a function over numbers `F: Wide` that is compiled for several widths of a vector; a call
-/// takes the widest there is.
+/// Defines a function over numbers `F: Wide`, or of another trait above it, that is compiled for several
+/// widths of a vector; a call takes the widest there is.
 macro_rules! wide {
-    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block)+) => {$(
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident$(<F: $bound:path>)?($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block)+) => {$(
         $(#[$doc])*
         #[cfg_attr(
             target_arch = "x86_64",
             expect(unsafe_code, reason = "a function for a wider vector is called where there is one")
         )]
-        $vis fn $name<F: $crate::flex::wide::Wide>($($arg: $ty),*) $(-> $out)? {
+        $vis fn $name<F: $crate::flex::wide::Wide$( + $bound)?>($($arg: $ty),*) $(-> $out)? {
             #[inline(always)]
-            fn body<F: $crate::flex::wide::Wide>($($arg: $ty),*) $(-> $out)? $body
+            fn body<F: $crate::flex::wide::Wide$( + $bound)?>($($arg: $ty),*) $(-> $out)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512<F: $crate::flex::wide::Wide>($($arg: $ty),*) $(-> $out)? {
+                fn avx512<F: $crate::flex::wide::Wide$( + $bound)?>($($arg: $ty),*) $(-> $out)? {
                     body($($arg),*)
                 }
 
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2<F: $crate::flex::wide::Wide>($($arg: $ty),*) $(-> $out)? {
+                fn avx2<F: $crate::flex::wide::Wide$( + $bound)?>($($arg: $ty),*) $(-> $out)? {
                     body($($arg),*)
                 }
 
@@ -136,12 +138,12 @@ macro_rules! wide {
         }
     )+};
 }
-pub(super) use wide;
+pub(crate) use wide;
 
 /// How wide the vectors of this machine are.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Width {
+pub(crate) enum Width {
     Avx512,
     Avx2,
     Least,
@@ -150,7 +152,7 @@ pub(super) enum Width {
 #[cfg(target_arch = "x86_64")]
 impl Width {
     /// Asks the processor; the standard library remembers the answers.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         let fused = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")

@@ -1,0 +1,389 @@
+//! Ridge regression: the linear readout with the least squared error, and small weights.
+//!
+//! ```text
+//! W_outᵀ = (PᵀP + λR)⁻¹ PᵀY          R = diag(0, 1, …, 1)
+//! ```
+//!
+//! `P [M, F]` are the features of `M` steps, the first of them constant and 1; `Y [M, L]` the targets;
+//! `W_out [L, F]`. The constant is not penalised: a readout with a large `λ` gives the mean.
+//!
+//! - [`Normal`] sums up `PᵀP` and `PᵀY` over any number of steps and series, and keeps no step. Sums of parts can
+//!   be [merged](Normal::merge). It is solved by Cholesky, or for [several `λ`](Normal::path) by one
+//!   eigendecomposition.
+//! - [`Design`] keeps all steps and goes through the singular values of `P`, which loses no digits to the squaring
+//!   of `P`, needs no `λ`, and knows the leave-one-out error of every `λ` from one factorisation.
+//!
+//! Sources: M. Lukoševičius (2012), A Practical Guide to Applying Echo State Networks; Golub, Heath & Wahba (1979),
+//! Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter, for the leave-one-out error.
+
+use faer::{
+    Accum, Mat, MatRef, Par, Side,
+    linalg::{
+        matmul::{matmul, triangular, triangular::BlockStructure},
+        solvers::{Llt, Solve},
+    },
+};
+
+use crate::{ReservoirError, error::check, one_thread::on_one_thread};
+
+/// A readout and how far it is from what it learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readout {
+    /// `W_out`, `[L, F]` in row-major order.
+    pub weights: Vec<f64>,
+    /// Features, `F`.
+    pub features: usize,
+}
+
+impl Readout {
+    /// Outputs, `L`.
+    pub fn outputs(&self) -> usize {
+        self.weights.len() / self.features
+    }
+
+    /// `y = W_out · z`.
+    ///
+    /// # Panics
+    ///
+    /// If `z` has not as many numbers as there are features.
+    pub fn apply<'a>(&'a self, z: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        assert_eq!(z.len(), self.features, "a number for every feature");
+        let rows = self.weights.chunks_exact(self.features);
+        rows.map(move |w| {
+            let mut sums = [0.0; 8];
+            let ((w, w_rest), (z, z_rest)) = (w.as_chunks::<8>(), z.as_chunks::<8>());
+            for (w, z) in w.iter().zip(z) {
+                for n in 0..8 {
+                    sums[n] += w[n] * z[n];
+                }
+            }
+            let rest: f64 = w_rest.iter().zip(z_rest).map(|(w, z)| w * z).sum();
+            sums.iter().sum::<f64>() + rest
+        })
+    }
+
+    fn of(weights: &Mat<f64>) -> Self {
+        let [features, outputs] = [weights.nrows(), weights.ncols()];
+        let weight = |n: usize| weights[(n % features, n / features)];
+        Self { weights: (0..outputs * features).map(weight).collect(), features }
+    }
+}
+
+/// `λ`, checked.
+fn check_regularization(lambda: f64) -> Result<(), ReservoirError> {
+    check("regularization", lambda, |lambda| lambda >= 0.0, "at least 0")
+}
+
+/// The sums of the normal equations.
+#[derive(Clone, Debug)]
+pub struct Normal {
+    /// `PᵀP`; the lower triangle.
+    gram: Mat<f64>,
+    /// `PᵀY`.
+    cross: Mat<f64>,
+    /// `Σ y²` of each output.
+    squares: Vec<f64>,
+    rows: usize,
+}
+
+impl Normal {
+    /// Nothing summed yet.
+    pub fn new(features: usize, outputs: usize) -> Self {
+        Self {
+            gram: Mat::zeros(features, features),
+            cross: Mat::zeros(features, outputs),
+            squares: vec![0.0; outputs],
+            rows: 0,
+        }
+    }
+
+    /// Steps summed up, `M`.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Features, `F`.
+    pub fn features(&self) -> usize {
+        self.gram.nrows()
+    }
+
+    /// Adds some steps: `p [M, F]` and `y [M, L]` in row-major order.
+    ///
+    /// # Panics
+    ///
+    /// If a shape is wrong.
+    pub fn add(&mut self, p: &[f64], y: &[f64]) {
+        let (f, l) = (self.gram.nrows(), self.cross.ncols());
+        let rows = p.len() / f;
+        assert!(p.len() == rows * f && y.len() == rows * l, "features and targets of every step");
+        let p = MatRef::from_row_major_slice(p, rows, f);
+        let targets = MatRef::from_row_major_slice(y, rows, l);
+        triangular::matmul(
+            self.gram.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            p.transpose(),
+            BlockStructure::Rectangular,
+            p,
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
+        matmul(self.cross.as_mut(), Accum::Add, p.transpose(), targets, 1.0, Par::Seq);
+        for (n, y) in y.iter().enumerate() {
+            self.squares[n % l] += y * y;
+        }
+        self.rows += rows;
+    }
+
+    /// Adds what another has summed up.
+    ///
+    /// # Panics
+    ///
+    /// If it has other features or outputs.
+    pub fn merge(&mut self, other: &Self) {
+        self.gram += &other.gram;
+        self.cross += &other.cross;
+        for (sum, more) in self.squares.iter_mut().zip(&other.squares) {
+            *sum += more;
+        }
+        self.rows += other.rows;
+    }
+
+    /// The readout for one `λ`, by Cholesky.
+    ///
+    /// # Errors
+    ///
+    /// If `λ` is out of its range, if there are fewer steps than features and `λ` is 0, or if the features are
+    /// linearly dependent up to rounding.
+    pub fn solve(&self, lambda: f64) -> Result<Readout, ReservoirError> {
+        check_regularization(lambda)?;
+        self.check_enough(lambda)?;
+        let mut penalised = self.gram.clone();
+        for n in 1..self.features() {
+            penalised[(n, n)] += lambda;
+        }
+        let failed = |_| ReservoirError::NotPositiveDefinite { regularization: lambda };
+        let weights = on_one_thread(|| {
+            let factor = Llt::new(penalised.as_ref(), Side::Lower).map_err(failed)?;
+            Ok(factor.solve(&self.cross))
+        })?;
+        let readout = Readout::of(&weights);
+        match readout.weights.iter().all(|weight| weight.is_finite()) {
+            true => Ok(readout),
+            false => Err(ReservoirError::NotPositiveDefinite { regularization: lambda }),
+        }
+    }
+
+    /// The readouts for several `λ`, from one eigendecomposition of the centred sums.
+    ///
+    /// # Errors
+    ///
+    /// If a `λ` is out of its range or too small for what there is, or there are no steps.
+    pub fn path(&self, lambdas: &[f64]) -> Result<Vec<Readout>, ReservoirError> {
+        for lambda in lambdas {
+            check_regularization(*lambda)?;
+            self.check_enough(*lambda)?;
+        }
+        let (f, l, rows) = (self.features(), self.cross.ncols(), self.rows as f64);
+        // The constant feature's sums are those of the others.
+        let mean = |n: usize| self.gram[(n, 0)] / rows;
+        let centred = Mat::from_fn(f - 1, f - 1, |i, j| {
+            let (i, j) = (i.max(j) + 1, i.min(j) + 1);
+            self.gram[(i, j)] - rows * mean(i) * mean(j)
+        });
+        let targets = Mat::from_fn(f - 1, l, |i, output| {
+            self.cross[(i + 1, output)] - mean(i + 1) * self.cross[(0, output)]
+        });
+        let failed = |_| ReservoirError::Spectrum { units: f };
+        let eigen = on_one_thread(|| centred.self_adjoint_eigen(Side::Lower)).map_err(failed)?;
+        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+        let turned = vectors.transpose() * &targets;
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        let readout = |lambda: &f64| {
+            let mut scaled = turned.clone();
+            for (n, value) in values.iter().enumerate() {
+                // A direction that is not there has no eigenvalue but rounding.
+                let share = match *value > f as f64 * f64::EPSILON * largest || *lambda > 0.0 {
+                    true => 1.0 / (value.max(0.0) + lambda),
+                    false => {
+                        return Err(ReservoirError::NotPositiveDefinite {
+                            regularization: *lambda,
+                        });
+                    }
+                };
+                for output in 0..l {
+                    scaled[(n, output)] *= share;
+                }
+            }
+            let weights = vectors * &scaled;
+            Ok(with_constant(&weights, mean, |output| self.cross[(0, output)] / rows))
+        };
+        lambdas.iter().map(readout).collect()
+    }
+
+    /// The mean squared error of a readout on the steps summed up, for each output; without a look at the steps,
+    /// so that differences of large sums may leave a negative rounding error where it fits exactly.
+    ///
+    /// # Panics
+    ///
+    /// If the readout has other features or outputs.
+    pub fn errors(&self, readout: &Readout) -> Vec<f64> {
+        let f = self.features();
+        let rows = readout.weights.chunks_exact(f).zip(&self.squares).enumerate();
+        rows.map(|(output, (w, squares))| {
+            let mut error = *squares;
+            for (i, weight) in w.iter().enumerate() {
+                let entry = |(j, w): (usize, &f64)| self.gram[(i.max(j), i.min(j))] * w;
+                let sum: f64 = w.iter().enumerate().map(entry).sum();
+                error += weight * (sum - 2.0 * self.cross[(i, output)]);
+            }
+            error / self.rows as f64
+        })
+        .collect()
+    }
+
+    fn check_enough(&self, lambda: f64) -> Result<(), ReservoirError> {
+        let (features, rows) = (self.features(), self.rows);
+        match rows == 0 {
+            true => Err(ReservoirError::Nothing),
+            false if lambda == 0.0 && features > rows => {
+                Err(ReservoirError::Underdetermined { features, rows })
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+/// Weights of all features but the constant one, and what that has to be.
+fn with_constant(
+    weights: &Mat<f64>,
+    mean: impl Fn(usize) -> f64,
+    target_mean: impl Fn(usize) -> f64,
+) -> Readout {
+    let all = Mat::from_fn(weights.nrows() + 1, weights.ncols(), |n, output| match n {
+        0 => {
+            let known = |i: usize| weights[(i, output)] * mean(i + 1);
+            target_mean(output) - (0..weights.nrows()).map(known).sum::<f64>()
+        }
+        n => weights[(n - 1, output)],
+    });
+    Readout::of(&all)
+}
+
+/// All steps that are learned from.
+#[derive(Clone, Debug, Default)]
+pub struct Design {
+    /// `P`, in row-major order.
+    p: Vec<f64>,
+    /// `Y`, in row-major order.
+    y: Vec<f64>,
+    features: usize,
+    outputs: usize,
+}
+
+/// What is known of a readout without data of its own to measure it on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftOut {
+    /// `λ`.
+    pub regularization: f64,
+    /// The mean squared error of each step by the readout that was made without it, over all outputs.
+    pub error: f64,
+    /// The readout made with all steps.
+    pub readout: Readout,
+}
+
+impl Design {
+    /// No steps yet.
+    pub fn new(features: usize, outputs: usize) -> Self {
+        Self { p: Vec::new(), y: Vec::new(), features, outputs }
+    }
+
+    /// Steps, `M`.
+    pub fn rows(&self) -> usize {
+        self.p.len() / self.features
+    }
+
+    /// Adds some steps: `p [M, F]` and `y [M, L]` in row-major order.
+    ///
+    /// # Panics
+    ///
+    /// If a shape is wrong.
+    pub fn add(&mut self, p: &[f64], y: &[f64]) {
+        let rows = p.len() / self.features;
+        assert!(
+            p.len() == rows * self.features && y.len() == rows * self.outputs,
+            "features and targets of every step"
+        );
+        self.p.extend_from_slice(p);
+        self.y.extend_from_slice(y);
+    }
+
+    /// The readout for one `λ`. With 0 it is the smallest of those with the least error.
+    ///
+    /// # Errors
+    ///
+    /// If `λ` is out of its range, there are no steps, or the singular values do not converge.
+    pub fn solve(&self, lambda: f64) -> Result<Readout, ReservoirError> {
+        let mut path = self.left_out(&[lambda])?;
+        Ok(path.remove(0).readout)
+    }
+
+    /// The readouts and leave-one-out errors for several `λ`, from one factorisation:
+    ///
+    /// ```text
+    /// e_m / (1 − h_m)          h_m = 1/M + Σ_j U_mj² · s_j² / (s_j² + λ)          P − mean = U S Vᵀ
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a `λ` is out of its range, there are no steps, or the singular values do not converge.
+    pub fn left_out(&self, lambdas: &[f64]) -> Result<Vec<LeftOut>, ReservoirError> {
+        lambdas.iter().try_for_each(|lambda| check_regularization(*lambda))?;
+        let (rows, f, l) = (self.rows(), self.features, self.outputs);
+        if rows == 0 {
+            return Err(ReservoirError::Nothing);
+        }
+        let p = MatRef::from_row_major_slice(&self.p, rows, f);
+        let y = MatRef::from_row_major_slice(&self.y, rows, l);
+        let means = |of: MatRef<'_, f64>| -> Vec<f64> {
+            (0..of.ncols()).map(|n| of.col(n).iter().sum::<f64>() / rows as f64).collect()
+        };
+        let (p_means, y_means) = (means(p), means(y));
+        let centred = Mat::from_fn(rows, f - 1, |m, n| p[(m, n + 1)] - p_means[n + 1]);
+        let targets = Mat::from_fn(rows, l, |m, n| y[(m, n)] - y_means[n]);
+        let failed = |_| ReservoirError::Spectrum { units: f };
+        let svd = on_one_thread(|| centred.thin_svd()).map_err(failed)?;
+        let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
+        let turned = u.transpose() * &targets;
+        let largest = s.iter().copied().fold(0.0, f64::max);
+        // What is below is rounding.
+        let least = rows.max(f) as f64 * f64::EPSILON * largest;
+        let of = |lambda: &f64| {
+            let there = |s: f64| s > least || (*lambda > 0.0 && s > 0.0);
+            let kept: Vec<f64> =
+                s.iter().map(|s| if there(*s) { s * s / (s * s + lambda) } else { 0.0 }).collect();
+            let scaled = Mat::from_fn(turned.nrows(), l, |n, output| match kept[n] > 0.0 {
+                true => turned[(n, output)] * kept[n] / s[n],
+                false => 0.0,
+            });
+            let fitted =
+                u * Mat::from_fn(turned.nrows(), l, |n, output| turned[(n, output)] * kept[n]);
+            let mut error = 0.0;
+            for m in 0..rows {
+                let h: f64 =
+                    kept.iter().enumerate().map(|(n, kept)| kept * u[(m, n)].powi(2)).sum();
+                let without = 1.0 - 1.0 / rows as f64 - h;
+                for output in 0..l {
+                    error += ((targets[(m, output)] - fitted[(m, output)]) / without).powi(2);
+                }
+            }
+            LeftOut {
+                regularization: *lambda,
+                error: error / (rows * l) as f64,
+                readout: with_constant(&(v * scaled), |n| p_means[n], |output| y_means[output]),
+            }
+        };
+        Ok(lambdas.iter().map(of).collect())
+    }
+}

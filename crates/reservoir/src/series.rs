@@ -1,0 +1,106 @@
+//! Series of numbers, step after step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ReservoirError;
+
+/// A series of rows, one a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// `[T, columns]`.
+    values: Vec<f64>,
+    columns: usize,
+}
+
+impl Series {
+    /// A series `[T, columns]` in row-major order.
+    ///
+    /// # Panics
+    ///
+    /// If there are no columns, or the values are not whole rows.
+    pub fn new(values: Vec<f64>, columns: usize) -> Self {
+        assert!(columns > 0 && values.len().is_multiple_of(columns), "a series of whole rows");
+        Self { values, columns }
+    }
+
+    /// A series of one column.
+    pub fn of(values: Vec<f64>) -> Self {
+        Self::new(values, 1)
+    }
+
+    /// Steps, `T`.
+    pub fn steps(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// Columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All numbers, row after row.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// One step.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    pub fn row(&self, step: usize) -> &[f64] {
+        &self.values[step * self.columns..(step + 1) * self.columns]
+    }
+
+    /// One column.
+    pub fn column(&self, column: usize) -> Vec<f64> {
+        self.values.iter().skip(column).step_by(self.columns).copied().collect()
+    }
+
+    /// Some of its steps.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    #[must_use]
+    pub fn slice(&self, steps: std::ops::Range<usize>) -> Self {
+        let columns = self.columns;
+        Self { values: self.values[steps.start * columns..steps.end * columns].to_vec(), columns }
+    }
+
+    /// A step more.
+    ///
+    /// # Panics
+    ///
+    /// If the row has not as many columns.
+    pub fn push(&mut self, row: &[f64]) {
+        assert_eq!(row.len(), self.columns, "a row of the series");
+        self.values.extend_from_slice(row);
+    }
+
+    /// All but the last `ahead` steps, and all but the first `ahead`: what is known, and what is to be said of
+    /// it.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many steps.
+    pub fn ahead(&self, ahead: usize) -> [Self; 2] {
+        let steps = self.steps();
+        [self.slice(0..steps - ahead), self.slice(ahead..steps)]
+    }
+
+    /// # Errors
+    ///
+    /// If a number is NaN or infinite.
+    pub(crate) fn check_finite(&self, series: usize) -> Result<(), ReservoirError> {
+        match self.values.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(n) => Err(ReservoirError::NotFinite {
+                series,
+                step: n / self.columns,
+                column: n % self.columns,
+                value: self.values[n],
+            }),
+        }
+    }
+}
