@@ -33,6 +33,11 @@ pub enum Command {
     Score(Score),
     /// Let a language model write, or a variational autoencoder write or draw
     Generate(Generate),
+    /// Say how a series goes on, or what goes with it: a table of numbers on standard input, one on
+    /// standard output
+    Forecast(Forecast),
+    /// Search for the settings of an echo state network that are best on a series
+    Search(Search),
     /// Talk to a model of conversations: a line a turn, on a terminal or a pipe
     Chat(Chat),
     /// Show how a model cuts lines of text: standard input to standard output
@@ -150,6 +155,53 @@ impl Evaluate {
             self.coverage_penalty.len(),
         ];
         counts.into_iter().any(|count| count > 1)
+    }
+}
+
+/// `forecast`.
+#[derive(Debug, Args)]
+pub struct Forecast {
+    /// The model folder, of a model of series
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// How many steps the model goes on for by itself behind the last row; for a model that says what it
+    /// hears next. Without it, and for other models, there is a row for every row that is read
+    #[arg(long, value_name = "N")]
+    pub steps: Option<NonZeroUsize>,
+    /// Where to compute; an echo state network computes on the CPU
+    #[command(flatten)]
+    pub device: OnDevice,
+    /// Draw the end of what was read and the forecast into this file, an SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub picture: Option<PathBuf>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `search`.
+#[derive(Debug, Args)]
+pub struct Search {
+    /// The network, the series and, under `search`, the settings to search for, a TOML file
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// The folder to write: the best setting as a configuration for `recurrent train`, all settings as a
+    /// table and as a picture; by default the configuration's name without `.toml`, in `searches`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Another value for a key of the configuration, as in `--set search.trials=30`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<Set>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
+}
+
+impl Search {
+    /// The folder: what `--out` says, or `searches/NAME` for `NAME.toml`.
+    pub fn folder(&self) -> PathBuf {
+        let named = || Path::new("searches").join(self.config.file_stem().unwrap_or_default());
+        self.out.clone().unwrap_or_else(named)
     }
 }
 

@@ -8,7 +8,9 @@ use recurrent_text::{Dialogue, Pair, PairFiles, PairTransform, TargetLanguages, 
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
 
-use crate::{dialogue_files::DialoguesConfig, picture_files::PicturesConfig};
+use crate::{
+    dialogue_files::DialoguesConfig, picture_files::PicturesConfig, series_files::SeriesConfig,
+};
 
 /// Which files. Paths are relative to where the program is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct DataConfig {
     /// For a model of conversations, in the place of all that is above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialogues: Option<DialoguesConfig>,
+    /// For a model of series, in the place of all that is above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesConfig>,
 }
 
 /// What a model learns from.
@@ -50,6 +55,20 @@ pub enum ExampleKind {
     Pictures,
     /// Conversations.
     Dialogues,
+    /// A series of numbers.
+    Series,
+}
+
+impl ExampleKind {
+    /// What a model of them is called, and the key of its data; none of pairs, which have several.
+    fn name(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Pairs => ("texts", None),
+            Self::Pictures => ("pictures", Some("pictures")),
+            Self::Dialogues => ("conversations", Some("dialogues")),
+            Self::Series => ("series", Some("series")),
+        }
+    }
 }
 
 /// Two languages, and files of texts in both.
@@ -91,40 +110,41 @@ impl DataConfig {
 
     /// Checks that there is what a model of this kind learns from, and nothing else.
     pub(crate) fn validate(&self, kind: ExampleKind) -> Result<(), OutOfRange> {
-        let foreign = |key: &str, given: bool, range: &str| match given {
-            true => Err(OutOfRange::new(format!("data.{key}"), "files", range)),
-            false => Ok(()),
-        };
-        let missing =
-            |key: &str, range: &str| OutOfRange::new(format!("data.{key}"), "nothing", range);
-        match kind {
-            ExampleKind::Pairs => {
-                let range = "left out for a model of texts";
-                foreign("pictures", self.pictures.is_some(), range)?;
-                foreign("dialogues", self.dialogues.is_some(), range)?;
-                self.validate_pairs()
-            }
-            ExampleKind::Pictures => {
-                let range = "given for a model of pictures";
-                let pictures = self.pictures.as_ref().ok_or_else(|| missing("pictures", range))?;
-                let range = "left out for a model of pictures, which has `data.pictures`";
-                foreign("dialogues", self.dialogues.is_some(), range)?;
-                self.validate_no_pairs(range)?;
-                pictures.validate().map_err(|wrong| wrong.under("data.pictures"))
-            }
-            ExampleKind::Dialogues => {
-                let range = "given for a model of conversations";
-                let dialogues =
-                    self.dialogues.as_ref().ok_or_else(|| missing("dialogues", range))?;
-                let range = "left out for a model of conversations, which has `data.dialogues`";
-                foreign("pictures", self.pictures.is_some(), range)?;
-                self.validate_no_pairs(range)?;
-                dialogues.validate().map_err(|wrong| wrong.under("data.dialogues"))
+        let (name, own) = kind.name();
+        let instead = own.map_or(String::new(), |own| format!(", which has `data.{own}`"));
+        let range = format!("left out for a model of {name}{instead}");
+        let sections = [
+            ("pictures", self.pictures.is_some()),
+            ("dialogues", self.dialogues.is_some()),
+            ("series", self.series.is_some()),
+        ];
+        for (key, given) in sections {
+            match (given, own == Some(key)) {
+                (true, false) => {
+                    return Err(OutOfRange::new(format!("data.{key}"), "files", range));
+                }
+                (false, true) => {
+                    let range = format!("given for a model of {name}");
+                    return Err(OutOfRange::new(format!("data.{key}"), "nothing", range));
+                }
+                (true, true) | (false, false) => {}
             }
         }
+        if own.is_none() {
+            return self.validate_pairs();
+        }
+        self.validate_no_pairs(&range)?;
+        let checked = [
+            ("pictures", self.pictures.as_ref().map(PicturesConfig::validate)),
+            ("dialogues", self.dialogues.as_ref().map(DialoguesConfig::validate)),
+            ("series", self.series.as_ref().map(SeriesConfig::validate)),
+        ];
+        let checked = checked.into_iter().filter_map(|(key, checked)| Some((key, checked?)));
+        checked.into_iter().try_for_each(|(key, checked)| {
+            checked.map_err(|wrong| wrong.under(&format!("data.{key}")))
+        })
     }
 
-    /// What only models of pairs read.
     fn validate_no_pairs(&self, range: &str) -> Result<(), OutOfRange> {
         let given = [
             ("train", self.train.is_some()),
@@ -202,6 +222,8 @@ pub enum Count {
     Pictures(usize),
     /// Of conversations.
     Dialogues(usize),
+    /// Steps of a series.
+    Steps(usize),
 }
 
 impl fmt::Display for Count {
@@ -210,6 +232,7 @@ impl fmt::Display for Count {
             Self::Pairs(count) => write!(f, "{count} pairs"),
             Self::Pictures(count) => write!(f, "{count} pictures"),
             Self::Dialogues(count) => write!(f, "{count} conversations"),
+            Self::Steps(count) => write!(f, "{count} steps"),
         }
     }
 }

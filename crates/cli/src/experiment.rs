@@ -4,8 +4,9 @@ use recurrent_generative::{
     AutoencoderConfig, Condition, HredConfig, SequenceVaeConfig, VaeConfig, VhredConfig,
 };
 use recurrent_gnmt::GnmtConfig;
+use recurrent_reservoir::{EsnConfig, search::SearchConfig};
 use recurrent_seq2seq::{
-    DecoderKind, LanguageModelConfig, Seq2SeqConfig,
+    DecoderKind, ForecasterConfig, LanguageModelConfig, Seq2SeqConfig,
     search::{Beam, Pruning},
 };
 use recurrent_text::{BatchSize, Bucketing, TokenizerConfig};
@@ -16,8 +17,11 @@ use crate::{
     data::{DataConfig, ExampleKind},
     decode::Search,
     dialogue_files::DialoguesConfig,
+    echo_state,
     metric::Metric,
     picture_files::PicturesConfig,
+    series_files::SeriesConfig,
+    series_model::FreeRun,
     settings::Validate,
 };
 
@@ -41,6 +45,9 @@ pub struct Experiment {
     /// How its outputs are searched for and measured.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
+    /// Settings that `recurrent search` tries; of an echo state network. Training does not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchConfig>,
 }
 
 /// What a token is, on both sides.
@@ -79,6 +86,10 @@ pub enum ModelConfig {
     Hred(HredConfig),
     /// The same with a latent variable at every turn.
     Vhred(VhredConfig),
+    /// A series, step by step: drawn, and fitted by linear regression.
+    EchoState(EsnConfig),
+    /// A series, step by step: trained by gradient.
+    Forecaster(ForecasterConfig),
 }
 
 /// How outputs are searched for and measured.
@@ -102,6 +113,9 @@ pub struct EvaluationConfig {
     /// variational autoencoder. Not measured by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub importance: Option<usize>,
+    /// How a model of series is measured that goes on by itself. Not measured by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_run: Option<FreeRun>,
 }
 
 impl Default for EvaluationConfig {
@@ -114,6 +128,7 @@ impl Default for EvaluationConfig {
             pruning: None,
             valid_outputs: None,
             importance: None,
+            free_run: None,
         }
     }
 }
@@ -159,6 +174,16 @@ impl EvaluationConfig {
 impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
+        if let Some(search) = &self.search {
+            let searched = matches!(self.model, ModelConfig::EchoState(_));
+            let range = "left out for all but echo state networks";
+            absent("search", (!searched).then_some("something"), range)?;
+            search.validate().map_err(|wrong| echo_state::out_of_range(wrong).under("search"))?;
+        }
+        if self.learns_from() != ExampleKind::Series {
+            let free = self.evaluation.free_run.map(|_| "something");
+            absent("evaluation.free_run", free, "left out for all but models of series")?;
+        }
         self.training.validate().map_err(|wrong| wrong.under("training"))?;
         let kind = self.learns_from();
         self.data.validate(kind)?;
@@ -167,6 +192,7 @@ impl Validate for Experiment {
             ExampleKind::Pairs => self.validate_texts()?,
             ExampleKind::Pictures => self.validate_pictures()?,
             ExampleKind::Dialogues => self.validate_dialogues()?,
+            ExampleKind::Series => self.validate_series()?,
         }
         self.validate_model()
     }
@@ -185,6 +211,7 @@ impl Experiment {
             | ModelConfig::SequenceVae(_) => ExampleKind::Pairs,
             ModelConfig::Autoencoder(_) | ModelConfig::Vae(_) => ExampleKind::Pictures,
             ModelConfig::Hred(_) | ModelConfig::Vhred(_) => ExampleKind::Dialogues,
+            ModelConfig::EchoState(_) | ModelConfig::Forecaster(_) => ExampleKind::Series,
         }
     }
 
@@ -224,6 +251,43 @@ impl Experiment {
         given.into_iter().try_for_each(|(key, given)| {
             absent(&format!("evaluation.{key}"), given.then_some("something"), range)
         })
+    }
+
+    /// Which series.
+    ///
+    /// # Errors
+    ///
+    /// If it is not said.
+    pub fn series(&self) -> Result<&SeriesConfig, OutOfRange> {
+        let range = "given for a model of series";
+        let series = self.data.series.as_ref();
+        series.ok_or_else(|| OutOfRange::new("data.series", "nothing", range))
+    }
+
+    /// What is only said of series, and what is never said of them.
+    fn validate_series(&self) -> Result<(), OutOfRange> {
+        let range = "left out for a model of series";
+        let usual =
+            EvaluationConfig { free_run: self.evaluation.free_run, ..EvaluationConfig::default() };
+        let given = [
+            ("tokens", self.tokens.is_some()),
+            ("batches", self.batches != batches()),
+            ("evaluation", self.evaluation != usual),
+        ];
+        for (key, given) in given {
+            absent(key, given.then_some("something"), range)?;
+        }
+        if let Some(free) = &self.evaluation.free_run {
+            free.validate().map_err(|wrong| wrong.under("evaluation.free_run"))?;
+        }
+        if let ModelConfig::EchoState(_) = self.model {
+            let range = "left out for an echo state network, which is fitted at once";
+            let trained = self.training != TrainConfig::default();
+            absent("training", trained.then_some("something"), range)?;
+            let windows = self.series()?.windows.is_some();
+            absent("data.series.windows", windows.then_some("something"), range)?;
+        }
+        Ok(())
     }
 
     /// What a token is.
@@ -295,7 +359,9 @@ impl Experiment {
             | ModelConfig::LanguageModel(_)
             | ModelConfig::SequenceVae(_)
             | ModelConfig::Hred(_)
-            | ModelConfig::Vhred(_) => Ok(()),
+            | ModelConfig::Vhred(_)
+            | ModelConfig::EchoState(_)
+            | ModelConfig::Forecaster(_) => Ok(()),
         }
     }
 
@@ -323,6 +389,11 @@ impl Experiment {
             ModelConfig::Vae(config) => ("model.vae", config.validate()),
             ModelConfig::Hred(config) => ("model.hred", config.validate(4)),
             ModelConfig::Vhred(config) => ("model.vhred", config.validate(4)),
+            ModelConfig::EchoState(config) => {
+                ("model.echo_state", config.validate().map_err(echo_state::out_of_range))
+            }
+            // As for texts: here only whether there may be as many columns on both sides.
+            ModelConfig::Forecaster(config) => ("model.forecaster", config.validate([1, 1])),
         };
         checked.map_err(|wrong| wrong.under(key))
     }
@@ -347,6 +418,7 @@ impl Experiment {
     /// The metric that chooses the best epoch has to be among those that are measured.
     fn validate_metric(&self) -> Result<(), OutOfRange> {
         let metrics = || self.evaluation.metrics.iter().map(|metric| metric.name());
+        let free_run = self.evaluation.free_run.map_or_else(String::new, |free| free.name());
         let (names, why) = match self.model {
             ModelConfig::Seq2seq(_) | ModelConfig::Gnmt(_) => {
                 (["nll", "ppl"].into_iter().chain(metrics()).collect(), MEASURED)
@@ -355,6 +427,11 @@ impl Experiment {
             ModelConfig::SequenceVae(_) => (vec!["nll", "ppl", "reconstruction", "kl"], ""),
             ModelConfig::Hred(_) => (vec!["nll", "ppl"], ""),
             ModelConfig::Vhred(_) => (vec!["nll", "ppl", "kl"], ""),
+            // Nothing is chosen by it.
+            ModelConfig::EchoState(_) => return Ok(()),
+            ModelConfig::Forecaster(_) => {
+                (vec!["nll", "nrmse", &free_run], ": the last where `evaluation.free_run` is given")
+            }
             ModelConfig::Autoencoder(_) => (vec!["nll"], ""),
             ModelConfig::Vae(_) => (vec!["nll", "reconstruction", "kl"], ""),
         };

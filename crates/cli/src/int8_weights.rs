@@ -1,39 +1,14 @@
 //! The parts of a quantised model as a safetensors file: a matrix is an `I8` tensor of its name and an
 //! `F32` tensor `NAME.scale`, a number for each row; what is not quantised is an `F32` tensor.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use recurrent_gnmt::Part;
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors};
 
-use crate::weights::WeightsError;
+use crate::weights::{Bytes, WeightsError};
 
 const SCALE: &str = ".scale";
-
-/// A tensor as safetensors writes it.
-struct Bytes {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: Vec<u8>,
-}
-
-impl View for Bytes {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.data)
-    }
-
-    fn data_len(&self) -> usize {
-        self.data.len()
-    }
-}
 
 fn floats(numbers: &[f32]) -> Bytes {
     Bytes {

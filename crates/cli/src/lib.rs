@@ -17,6 +17,7 @@
 //! | what does a training look like | [`picture`] |
 //! | which pictures, in which files | [`picture_files`], [`idx`] |
 //! | what does a model of pictures do, what does it make | [`picture_model`], [`gallery`] |
+//! | which series, from which files; what does a model of series do | [`series_files`], [`series_model`], [`echo_state`], [`forecaster`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
 //! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
@@ -34,11 +35,13 @@ pub mod decode;
 pub mod device;
 pub mod dialogue_files;
 pub mod dialogue_model;
+pub mod echo_state;
 pub mod error;
 pub mod examples;
 pub mod experiment;
 pub mod flat_model;
 pub mod folder;
+pub mod forecaster;
 pub mod gallery;
 pub mod idx;
 pub mod int8_weights;
@@ -51,6 +54,9 @@ pub mod picture_model;
 pub mod pytorch;
 pub mod replies;
 pub mod report;
+pub mod reservoir_weights;
+pub mod series_files;
+pub mod series_model;
 pub mod settings;
 pub mod task;
 pub mod terminal;

@@ -40,6 +40,8 @@ pub enum Unit {
     NatsAPicture,
     /// Squared, and a picture at a time.
     SquaresAPicture,
+    /// Deviations of what would have been right.
+    Deviations,
 }
 
 impl Unit {
@@ -51,6 +53,7 @@ impl Unit {
             (Self::NatsAToken | Self::NatsAText, _) => "",
             (Self::NatsAPicture, _) => " nats a picture",
             (Self::SquaresAPicture, _) => " squared, a picture",
+            (Self::Deviations, _) => "",
         }
     }
 }
@@ -100,7 +103,7 @@ pub struct Report {
 }
 
 /// Scores as a JSON object.
-fn as_object<S: serde::Serializer>(scores: &Scores, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_object<S: serde::Serializer>(scores: &Scores, to: S) -> Result<S::Ok, S::Error> {
     scores.to_json().serialize(to)
 }
 
@@ -224,6 +227,7 @@ pub fn score(name: &str, value: f64) -> String {
             format!("{value:.2}")
         }
         "distinct_1" | "distinct_2" | "average" | "greedy" | "extrema" => format!("{value:.4}"),
+        name if name.starts_with("nrmse") => format!("{value:.3e}"),
         "bleu" | "character_bleu" | "chrf" => format!("{value:.2}"),
         _ => format!("{value:.2} %"),
     }

@@ -3,14 +3,17 @@
 //! Numbers keep their dtype and their bits, whatever they are. An autodiff device, gradients and
 //! parameter ids are not part of the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     prelude::*,
     tensor::{DType, TensorData},
 };
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, View, tensor::TensorView};
 use thiserror::Error;
 
 // Bytes go from file to tensor as they are, and the format is little-endian.
@@ -32,6 +35,34 @@ impl Parameter {
     /// How many numbers it has.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
+    }
+}
+
+/// A tensor as safetensors writes it.
+pub(crate) struct Bytes {
+    /// Its type.
+    pub(crate) dtype: Dtype,
+    /// Its shape.
+    pub(crate) shape: Vec<usize>,
+    /// Its numbers, in little-endian order.
+    pub(crate) data: Vec<u8>,
+}
+
+impl View for Bytes {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.data)
+    }
+
+    fn data_len(&self) -> usize {
+        self.data.len()
     }
 }
 

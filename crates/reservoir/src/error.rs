@@ -119,6 +119,16 @@ pub enum ReservoirError {
         /// The target.
         value: f64,
     },
+    /// The parts of a network do not belong together.
+    #[error("a network with {found} {what}, expected {expected}")]
+    Parts {
+        /// Which part.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
     /// It has not been fitted.
     #[error("the network has no readout yet: fit it first")]
     NotFitted,

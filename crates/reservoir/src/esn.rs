@@ -11,11 +11,12 @@
 //! Reservoir Computing.
 
 use rand::{SeedableRng, rngs::StdRng};
-use recurrent_kernels::sparse::Rows;
+use recurrent_kernels::sparse::{LeakyUnits, Rows};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Reservoir, ReservoirConfig, ReservoirError, Series,
+    error::check,
     features::{Features, FeaturesConfig},
     ridge::{Design, Normal, Readout},
 };
@@ -126,15 +127,29 @@ pub struct EchoStateNetwork {
 const CHUNK: usize = 2048;
 
 impl EsnConfig {
+    /// Checks every value, and that they fit together.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is out of its range.
+    pub fn validate(&self) -> Result<(), ReservoirError> {
+        if self.reservoirs.is_empty() {
+            return Err(ReservoirError::out_of_range("reservoirs", "[]", "at least one"));
+        }
+        for (n, reservoir) in self.reservoirs.iter().enumerate() {
+            reservoir.validate().map_err(|wrong| wrong.under(&format!("reservoirs[{n}]")))?;
+        }
+        let lambda = self.regularization;
+        check("regularization", lambda, |lambda| lambda >= 0.0, "at least 0")
+    }
+
     /// A network for series of `inputs` columns and targets of `outputs`.
     ///
     /// # Errors
     ///
     /// If a setting is out of its range, or no matrix is drawn that can be scaled.
     pub fn init(&self, inputs: usize, outputs: usize) -> Result<EchoStateNetwork, ReservoirError> {
-        if self.reservoirs.is_empty() {
-            return Err(ReservoirError::out_of_range("reservoirs", "[]", "at least one"));
-        }
+        self.validate()?;
         let (mut reservoirs, mut heard) = (Vec::new(), inputs);
         for (n, config) in self.reservoirs.iter().enumerate() {
             let seed = self.seed.wrapping_add(n as u64 * 0x9e37_79b9);
@@ -160,6 +175,51 @@ impl EsnConfig {
 }
 
 impl EchoStateNetwork {
+    /// A network of `inputs` and `outputs` columns whose parts are known.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range, or the parts do not belong together.
+    pub fn of(
+        config: EsnConfig,
+        [inputs, outputs]: [usize; 2],
+        reservoirs: Vec<Reservoir>,
+        readout: Option<Readout>,
+    ) -> Result<Self, ReservoirError> {
+        config.validate()?;
+        let fits = |what: &'static str, found: usize, expected: usize| match found == expected {
+            true => Ok(()),
+            false => Err(ReservoirError::Parts { what, found, expected }),
+        };
+        fits("reservoirs", reservoirs.len(), config.reservoirs.len())?;
+        let mut heard = inputs;
+        for (reservoir, described) in reservoirs.iter().zip(&config.reservoirs) {
+            let LeakyUnits { w, w_in, b, keep, gain, .. } = &reservoir.units;
+            let units = described.units;
+            for (what, found) in [
+                ("rows of W", w.rows()),
+                ("columns of W", w.columns()),
+                ("rows of W_in", w_in.rows()),
+                ("biases", b.len()),
+                ("rates of what is kept", keep.len()),
+                ("leak rates", gain.len()),
+            ] {
+                fits(what, found, units)?;
+            }
+            fits("columns of W_in", w_in.columns(), heard + reservoir.fed_back)?;
+            if config.arrangement == Arrangement::Stacked {
+                heard = units;
+            }
+        }
+        let units = reservoirs.iter().map(Reservoir::size).sum();
+        let features = Features::new(config.features, inputs, units);
+        if let Some(readout) = &readout {
+            fits("features of the readout", readout.features, features.count())?;
+            fits("outputs of the readout", readout.outputs(), outputs)?;
+        }
+        Ok(Self { config, inputs, outputs, reservoirs, features, readout })
+    }
+
     /// What it was made of.
     pub fn config(&self) -> &EsnConfig {
         &self.config

@@ -25,6 +25,7 @@
 //!
 //! *Invariant:* no file, no clock; randomness only from a seed that is given.
 
+pub mod cell;
 pub mod error;
 pub mod esn;
 pub mod features;
@@ -35,6 +36,7 @@ pub mod metrics;
 mod one_thread;
 pub mod reservoir;
 pub mod ridge;
+pub mod search;
 pub mod series;
 pub mod signals;
 pub mod spectrum;

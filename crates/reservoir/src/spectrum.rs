@@ -205,6 +205,22 @@ fn all_eigenvalues(operator: &Shifted<'_>) -> Result<f64, ReservoirError> {
     Ok(values.into_iter().map(|value| value.norm()).fold(0.0, f64::max))
 }
 
+/// All eigenvalues, real and imaginary part of each; by the QR algorithm, which takes time with the cube of the
+/// units.
+///
+/// # Errors
+///
+/// If they do not converge.
+///
+/// # Panics
+///
+/// If the matrix is not square.
+pub fn eigenvalues(w: &Weights<f64>) -> Result<Vec<[f64; 2]>, ReservoirError> {
+    let units = square(w);
+    let values = dense(w).eigenvalues().map_err(|_| ReservoirError::Spectrum { units })?;
+    Ok(values.into_iter().map(|value| [value.re, value.im]).collect())
+}
+
 fn square(w: &Weights<f64>) -> usize {
     assert_eq!(w.rows(), w.columns(), "a square matrix");
     w.rows()

@@ -5,6 +5,7 @@ mod config;
 mod decoder;
 mod embedding;
 mod encoder;
+mod forecaster;
 mod language_model;
 mod loss;
 mod many_to_one;
@@ -28,6 +29,7 @@ pub use decoder::{
 };
 pub use embedding::{Embedding, EmbeddingConfig, EmbeddingScale};
 pub use encoder::{Encoded, Encoder, Reader, Reading};
+pub use forecaster::{Forecaster, ForecasterConfig, Says, WindowBatch, WindowBatches, Windows};
 pub use language_model::{
     CarriedStates, LanguageModel, LanguageModelConfig, LanguageModelGenerator, OutputWeights,
     RunningText, TextBatch,

@@ -64,7 +64,9 @@ pub fn evaluate(
         | ModelConfig::Gnmt(_)
         | ModelConfig::SequenceVae(_)
         | ModelConfig::Autoencoder(_)
-        | ModelConfig::Vae(_) => {
+        | ModelConfig::Vae(_)
+        | ModelConfig::EchoState(_)
+        | ModelConfig::Forecaster(_) => {
             bail!("{}/training.toml is not of a model of conversations", path.display())
         }
     };

@@ -15,7 +15,7 @@ use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
 use serde_json::Value;
 
-use super::{dialogues, pictures};
+use super::{dialogues, pictures, series};
 use crate::{
     any_translator::AnyTranslator,
     args,
@@ -48,6 +48,9 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     }
     if let Some(dialogues) = &experiment.data.dialogues {
         return dialogues::evaluate(arguments, dialogues, &experiment, out);
+    }
+    if experiment.data.series.is_some() {
+        return series::evaluate(arguments, &experiment, out);
     }
     if arguments.vectors.is_some() {
         bail!("--vectors: {} is no model of conversations", folder.path().display());

@@ -5,11 +5,14 @@ pub mod convert;
 pub mod devices;
 pub mod dialogues;
 pub mod evaluate;
+pub mod forecast;
 pub mod generate;
 pub mod inspect;
 pub mod pictures;
 pub mod quantize;
 pub mod score;
+pub mod search;
+pub mod series;
 pub mod tokenize;
 pub mod train;
 pub mod translate;
@@ -31,6 +34,8 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(Command::Translate(arguments)) => translate::run(&arguments, out),
         Some(Command::Score(arguments)) => score::run(&arguments, out),
         Some(Command::Generate(arguments)) => generate::run(&arguments, out),
+        Some(Command::Forecast(arguments)) => forecast::run(&arguments, out),
+        Some(Command::Search(arguments)) => search::run(&arguments, out),
         Some(Command::Chat(arguments)) => chat::run(&arguments, out),
         Some(Command::Tokenize(arguments)) => tokenize::run(&arguments, out),
         Some(Command::Inspect(arguments)) => inspect::run(&arguments, out),

@@ -41,7 +41,7 @@ pub fn evaluate(
     let [path] = arguments.models.as_slice() else {
         bail!("models of pictures are evaluated one at a time");
     };
-    refuse_texts(arguments, path)?;
+    refuse_texts(arguments, path, "pictures")?;
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(path)?;
     let set = IdxFiles { images: arguments.data.clone(), labels: arguments.labels.clone() };
@@ -66,7 +66,9 @@ pub fn evaluate(
         | ModelConfig::LanguageModel(_)
         | ModelConfig::SequenceVae(_)
         | ModelConfig::Hred(_)
-        | ModelConfig::Vhred(_) => {
+        | ModelConfig::Vhred(_)
+        | ModelConfig::EchoState(_)
+        | ModelConfig::Forecaster(_) => {
             bail!("{}/training.toml is not of a model of pictures", path.display())
         }
     };
@@ -77,8 +79,12 @@ pub fn evaluate(
     }
 }
 
-/// Options that are for models of texts.
-fn refuse_texts(arguments: &args::Evaluate, path: &Path) -> anyhow::Result<()> {
+/// Options that are for models of texts, of which one of `what` is none.
+pub(super) fn refuse_texts(
+    arguments: &args::Evaluate,
+    path: &Path,
+    what: &str,
+) -> anyhow::Result<()> {
     let given = [
         ("--beam", !arguments.beam.is_empty()),
         ("--length-penalty", !arguments.length_penalty.is_empty()),
@@ -90,14 +96,14 @@ fn refuse_texts(arguments: &args::Evaluate, path: &Path) -> anyhow::Result<()> {
         ("--each", arguments.each),
         ("--by-length", arguments.by_length.is_some()),
     ];
-    refuse(&given, path)
+    refuse(&given, path, what)
 }
 
-fn refuse(given: &[(&str, bool)], path: &Path) -> anyhow::Result<()> {
+fn refuse(given: &[(&str, bool)], path: &Path, what: &str) -> anyhow::Result<()> {
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => {
-            bail!("{flag} is for models of texts, and {} is a model of pictures", path.display())
+            bail!("{flag} is for models of texts, and {} is a model of {what}", path.display())
         }
     }
 }
@@ -139,7 +145,7 @@ pub fn generate(
         ("--top-k", drawing.top_k.is_some()),
         ("--top-p", drawing.top_p.is_some()),
     ];
-    refuse(&given, &arguments.model)?;
+    refuse(&given, &arguments.model, "pictures")?;
     let to = arguments.out.as_deref();
     let to = to.with_context(|| format!("--out DIR is missing: {path} draws pictures"))?;
     let (About { rows, columns, classes, .. }, model) = load::<VaeConfig>(folder, device)?;

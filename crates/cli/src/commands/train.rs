@@ -18,13 +18,16 @@ use crate::{
     args,
     data::{Data, Fingerprint},
     dialogue_model::{DialogueConfig, DialogueTask},
+    echo_state,
     error::Interrupted,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     flat_model::FlatTask,
     folder::{self, ModelFolder, Part},
+    forecaster::ForecasterTask,
     interrupt,
     picture_model::{PictureConfig, PictureTask},
     report::{self, Measured, Report},
+    series_model::LEAD_IN,
     settings::{self, Difference},
     task::{Task, Translation},
     terminal::Stream,
@@ -45,6 +48,16 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     ModelFolder::check(&path, start)?;
     let job = Job { arguments, experiment: &experiment, path: &path, start, device };
     match &experiment.model {
+        ModelConfig::EchoState(config) => {
+            echo_state::on_cpu(&arguments.device)?;
+            echo_state::train(arguments, &experiment, config, out)
+        }
+        ModelConfig::Forecaster(config) => {
+            let free = experiment.evaluation.free_run;
+            let lead_in = free.map_or(LEAD_IN, |free| free.lead_in.max(LEAD_IN));
+            let (heard, data) = experiment.series()?.read(lead_in)?;
+            job.train(&ForecasterTask::new(config, &experiment, heard)?, &data, out)
+        }
         ModelConfig::Seq2seq(config) => {
             let data = Data::read(&experiment.data)?;
             job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)

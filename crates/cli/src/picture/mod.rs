@@ -2,16 +2,20 @@
 
 mod attention;
 mod curve;
+mod dots;
 mod grid;
 mod heat_map;
 mod scatter;
+mod spectrum;
 mod wiring;
 
 pub use attention::attention_map;
 pub use curve::{Curve, Panel, curves, learning_curve};
+pub use dots::{Axis, DotPanel, dots};
 pub use grid::Grid;
 pub use heat_map::HeatMap;
 pub use scatter::scatter;
+pub use spectrum::spectrum;
 pub use wiring::wiring;
 
 use thiserror::Error;

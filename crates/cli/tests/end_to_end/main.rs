@@ -12,6 +12,7 @@ mod generating;
 mod interrupted;
 mod languages;
 mod pictures;
+mod series;
 mod text_vae;
 mod training;
 mod translating;

@@ -1,0 +1,190 @@
+//! A model of series that is trained by gradient, with all it takes to train, measure and use it.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use burn::prelude::*;
+use recurrent_cells::{AnyCell, Cell};
+use recurrent_reservoir::{Series, metrics::rmse};
+use recurrent_seq2seq::{Forecaster, ForecasterConfig, WindowBatches, Windows};
+use recurrent_training::Moment;
+
+use crate::{
+    experiment::Experiment,
+    folder::ModelFolder,
+    report::{Measured, Unit},
+    series_files::{Heard, Steps},
+    series_model::{About, FreeRun, SeriesModel, draw_forecast, measure, said},
+    settings::{self, Difference},
+    task::{Task, Validation},
+};
+
+/// What `config.json` calls it.
+pub const KIND: &str = "forecaster";
+
+type State = Vec<<AnyCell as Cell>::State>;
+
+/// Rows as the model reads them.
+fn rows(series: &Series) -> recurrent_seq2seq::Series {
+    let values: Vec<f32> = series.values().iter().map(|x| *x as f32).collect();
+    recurrent_seq2seq::Series::new(&[values], series.columns())
+}
+
+impl SeriesModel for Forecaster<AnyCell> {
+    type State = State;
+
+    fn start(&self) -> State {
+        self.start(1)
+    }
+
+    fn hear(&self, u: &Series, _: &Series, state: &mut State) -> anyhow::Result<()> {
+        self.say(u, state).map(|_| ())
+    }
+
+    fn say(&self, u: &Series, state: &mut State) -> anyhow::Result<Series> {
+        let columns = self.b_o.shape().num_elements();
+        if u.steps() == 0 {
+            return Ok(Series::new(Vec::new(), columns));
+        }
+        let y = match u.steps() {
+            1 => {
+                let row = rows(u).tensor(&self.device(), self.dtype()).squeeze_dim(1);
+                let (y, next) = self.step(row, state.clone());
+                *state = next;
+                y.into_data()
+            }
+            _ => {
+                let (y, next) = self.forward(&rows(u), Some(state.clone()));
+                *state = next;
+                y.into_data()
+            }
+        };
+        let values: Vec<f64> = y.iter::<f64>().collect();
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(Series::new(values, columns)),
+            Some(n) => bail!("the model says {} at step {}", values[n], n / columns + 1),
+        }
+    }
+}
+
+/// A row for every row of a series.
+#[derive(Clone, Debug)]
+pub struct ForecasterTask {
+    about: About<ForecasterConfig>,
+    windows: Windows,
+    free: Option<FreeRun>,
+}
+
+impl ForecasterTask {
+    /// Takes sizes from what the model is to learn from.
+    ///
+    /// # Errors
+    ///
+    /// If the model does not fit the series.
+    pub fn new(
+        config: &ForecasterConfig,
+        experiment: &Experiment,
+        heard: Heard,
+    ) -> anyhow::Result<Self> {
+        let about = About { config: config.clone(), heard };
+        about
+            .config
+            .validate(about.heard.sizes())
+            .map_err(|wrong| wrong.under("model.forecaster"))?;
+        let windows = experiment.series()?.windows.unwrap_or_default();
+        Ok(Self { about, windows, free: experiment.evaluation.free_run })
+    }
+
+    fn fits(&self, steps: &Steps, key: &str) -> anyhow::Result<()> {
+        ensure!(steps.count() > 0, "`data.series.{key}` is 0, expected steps to be measured on");
+        Ok(self.free.map_or(Ok(()), |free| free.check(steps))?)
+    }
+}
+
+/// A model and its weights from a folder.
+///
+/// # Errors
+///
+/// If a file of it is missing, damaged, or does not fit the others, or it is of another kind.
+pub fn load(
+    folder: &ModelFolder,
+    device: &Device,
+) -> anyhow::Result<(About<ForecasterConfig>, Forecaster<AnyCell>)> {
+    folder.expect_kind(&[KIND])?;
+    let about: About<ForecasterConfig> = folder.model()?;
+    let sizes = about.heard.sizes();
+    about
+        .config
+        .validate(sizes)
+        .with_context(|| format!("{}/config.json", folder.path().display()))?;
+    let model = folder.load_weights(about.config.init(sizes, device))?;
+    Ok((about, model))
+}
+
+impl Task for ForecasterTask {
+    type Model = Forecaster<AnyCell>;
+    type Set = Steps;
+    type Batches = WindowBatches;
+
+    fn save(&self, folder: &mut ModelFolder) -> anyhow::Result<()> {
+        Ok(folder.describe(KIND, &self.about)?)
+    }
+
+    fn init(&self, device: &Device) -> Forecaster<AnyCell> {
+        self.about.config.init(self.about.heard.sizes(), device)
+    }
+
+    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Forecaster<AnyCell>> {
+        let (folder, shown) = (ModelFolder::open(other)?, other.display());
+        folder.expect_kind(&[KIND]).with_context(|| format!("--init {shown}"))?;
+        let there: About<ForecasterConfig> = folder.model()?;
+        let wirings = [&self.about, &there]
+            .map(|about| ForecasterConfig { dropout: 0.0, ..about.config.clone() });
+        if let Some(Difference { key, first, second }) =
+            settings::first_difference(&wirings[0], &wirings[1])?
+        {
+            bail!("--init {shown}: `{key}` is {second} there and {first} here");
+        }
+        let load = || folder.load_weights(self.init(device));
+        load().with_context(|| format!("--init {shown}"))
+    }
+
+    fn batches(&self, train: &Steps) -> anyhow::Result<WindowBatches> {
+        let (steps, needed) = (train.u.steps(), self.windows.steps);
+        ensure!(
+            steps >= needed,
+            "`data.series.windows.steps` is {needed}, expected at most {steps}, the steps to learn from"
+        );
+        let floats = |series: &Series| series.values().iter().map(|x| *x as f32).collect();
+        let (u, d) = (floats(&train.u), floats(&train.d));
+        Ok(WindowBatches::new(u, d, self.about.heard.sizes(), self.windows))
+    }
+
+    fn validation(&self, valid: &Steps) -> anyhow::Result<Validation<Forecaster<AnyCell>>> {
+        self.fits(valid, "valid")?;
+        let (heard, valid, free) = (self.about.heard.clone(), valid.clone(), self.free);
+        Ok(Box::new(move |model, _| {
+            let y = said(model, &valid)?;
+            // What is learned from, in its units.
+            let error = rmse(y.values(), valid.measured().values()).powi(2);
+            Ok(measure(model, &heard, (&valid, &y), free.as_ref())?.with("nll", error))
+        }))
+    }
+
+    fn check(&self, test: &Steps) -> anyhow::Result<()> {
+        self.fits(test, "test")
+    }
+
+    fn report(
+        &self,
+        model: &Forecaster<AnyCell>,
+        test: &Steps,
+        _: &Moment,
+        folder: &ModelFolder,
+    ) -> anyhow::Result<Measured> {
+        let scores =
+            measure(model, &self.about.heard, (test, &said(model, test)?), self.free.as_ref())?;
+        draw_forecast(model, &self.about.heard, test, folder)?;
+        Ok(Measured { scores, unit: Unit::Deviations, ..Measured::default() })
+    }
+}
