@@ -49,6 +49,9 @@ pub enum DialogueOrder {
 /// make the batch larger goes by itself.
 const MOST_TOKENS: usize = 1 << 16;
 
+/// The most tokens of turns that are looked at together where nothing is learned, padding included.
+const AT_ONCE: usize = 1 << 11;
+
 /// What a batch is made of: numbers of conversations, and from which turn on.
 #[derive(Clone, Debug)]
 pub struct Chunk {
@@ -112,6 +115,27 @@ impl DialogueBatch {
         let [rows, width] = vectors.dims();
         let lengths = self.lengths();
         let (batch, most) = (lengths.batch(), lengths.steps());
+    /// What `of` makes of the turns, a row for each, `[R, …]`: it is asked for turns of similar length, by
+    /// their rows. One long turn does not make all the others of a batch as long.
+    pub(crate) fn by_length<const D: usize>(
+        &self,
+        of: impl Fn(&[usize], &[&Turn]) -> Tensor<D>,
+    ) -> Tensor<D> {
+        let turns = self.turns();
+        let pieces = alike(&turns);
+        let made = pieces.iter().map(|rows| {
+            let turns: Vec<&Turn> = rows.iter().map(|row| turns[*row]).collect();
+            of(rows, &turns)
+        });
+        let made = Tensor::cat(made.collect(), 0);
+        let mut index = vec![0; turns.len()];
+        for (place, row) in pieces.into_iter().flatten().enumerate() {
+            index[row] = place;
+        }
+        let index = places(&index, &made.device());
+        made.select(0, index)
+    }
+
         let (mut row, mut index) = (0, Vec::with_capacity(batch * most));
         for length in lengths.as_slice() {
             index.extend((0..most).map(|m| if m < *length { row + m } else { rows }));
@@ -143,6 +167,22 @@ impl DialogueBatch {
 ///
 /// If there are not so many.
 pub fn chosen(contexts: Tensor<2>, rows: &[usize]) -> Tensor<2> {
+/// Rows of turns of similar length together, the short ones first.
+fn alike(turns: &[&Turn]) -> Vec<Vec<usize>> {
+    let mut rows: Vec<usize> = (0..turns.len()).collect();
+    rows.sort_by_key(|row| turns[*row].len());
+    let mut pieces: Vec<Vec<usize>> = Vec::new();
+    for row in rows {
+        // With its end.
+        let longest = turns[row].len() + 1;
+        match pieces.last_mut() {
+            Some(piece) if (piece.len() + 1) * longest <= AT_ONCE => piece.push(row),
+            _ => pieces.push(vec![row]),
+        }
+    }
+    pieces
+}
+
     let rows = places(rows, &contexts.device());
     contexts.select(0, rows)
 }
@@ -295,5 +335,26 @@ mod tests {
         let all = Dialogues::new(vec![vec![vec![4; 10]; 5]; 3], 4, 100_000, DialogueOrder::Sorted);
         let chunks = all.epoch(1, 1);
         assert_eq!(chunks.iter().map(|chunk| chunk.rows.len()).collect::<Vec<_>>(), [3]);
+    /// Each row once, those of a piece about as long, and hardly any padding beside a very long turn.
+    #[test]
+    fn turns_of_similar_length_are_looked_at_together() {
+        let mut turns: Vec<Turn> = (0..2000).map(|n| vec![4; n * 7 % 40]).collect();
+        turns[3] = vec![4; 3 * AT_ONCE];
+        let pieces = alike(&turns.iter().collect::<Vec<_>>());
+        let padded: usize = pieces
+            .iter()
+            .map(|rows| {
+                let longest = rows.iter().map(|row| turns[*row].len() + 1).max().unwrap();
+                assert!(rows.len() == 1 || rows.len() * longest <= AT_ONCE, "{rows:?}");
+                rows.len() * longest
+            })
+            .sum();
+        let real: usize = turns.iter().map(|turn| turn.len() + 1).sum();
+        assert!(padded < real * 11 / 10, "{padded} for {real}");
+        let mut rows = pieces.concat();
+        rows.sort_unstable();
+        assert_eq!(rows, (0..2000).collect::<Vec<_>>());
+    }
+
     }
 }
