@@ -75,6 +75,12 @@ impl DialogueBatch {
         self.dialogues.iter().flatten().collect()
     }
 
+    /// Which turn of its conversation each is, in the order of [`turns`](Self::turns), if `said` came before
+    /// the batch.
+    pub(crate) fn numbers_from(&self, said: usize) -> impl Iterator<Item = usize> {
+        self.dialogues.iter().flat_map(move |turns| said..said + turns.len())
+    }
+
     /// How many turns each conversation has, padded to the most, `M`.
     ///
     /// # Panics
@@ -109,12 +115,6 @@ impl DialogueBatch {
         Padded::begun(&self.turns())
     }
 
-    /// Vectors of all turns, `[R, D]`, beside each other by conversation: `[B, M, D]`, zero where one has
-    /// no more turns.
-    pub(crate) fn nested(&self, vectors: Tensor<2>) -> Tensor<3> {
-        let [rows, width] = vectors.dims();
-        let lengths = self.lengths();
-        let (batch, most) = (lengths.batch(), lengths.steps());
     /// What `of` makes of the turns, a row for each, `[R, …]`: it is asked for turns of similar length, by
     /// their rows. One long turn does not make all the others of a batch as long.
     pub(crate) fn by_length<const D: usize>(
@@ -136,6 +136,12 @@ impl DialogueBatch {
         made.select(0, index)
     }
 
+    /// Vectors of all turns, `[R, D]`, beside each other by conversation: `[B, M, D]`, zero where one has
+    /// no more turns.
+    pub(crate) fn nested(&self, vectors: Tensor<2>) -> Tensor<3> {
+        let [rows, width] = vectors.dims();
+        let lengths = self.lengths();
+        let (batch, most) = (lengths.batch(), lengths.steps());
         let (mut row, mut index) = (0, Vec::with_capacity(batch * most));
         for length in lengths.as_slice() {
             index.extend((0..most).map(|m| if m < *length { row + m } else { rows }));
@@ -161,12 +167,6 @@ impl DialogueBatch {
     }
 }
 
-/// The rows `rows` of `contexts`, `[R, s]`, in that order.
-///
-/// # Panics
-///
-/// If there are not so many.
-pub fn chosen(contexts: Tensor<2>, rows: &[usize]) -> Tensor<2> {
 /// Rows of turns of similar length together, the short ones first.
 fn alike(turns: &[&Turn]) -> Vec<Vec<usize>> {
     let mut rows: Vec<usize> = (0..turns.len()).collect();
@@ -183,6 +183,12 @@ fn alike(turns: &[&Turn]) -> Vec<Vec<usize>> {
     pieces
 }
 
+/// The rows `rows` of `contexts`, `[R, s]`, in that order.
+///
+/// # Panics
+///
+/// If there are not so many.
+pub fn chosen(contexts: Tensor<2>, rows: &[usize]) -> Tensor<2> {
     let rows = places(rows, &contexts.device());
     contexts.select(0, rows)
 }
@@ -329,12 +335,6 @@ mod tests {
         }
     }
 
-    /// However many turns at a time are allowed: what counts is how many there are.
-    #[test]
-    fn short_conversations_stay_together_where_turns_are_unbounded() {
-        let all = Dialogues::new(vec![vec![vec![4; 10]; 5]; 3], 4, 100_000, DialogueOrder::Sorted);
-        let chunks = all.epoch(1, 1);
-        assert_eq!(chunks.iter().map(|chunk| chunk.rows.len()).collect::<Vec<_>>(), [3]);
     /// Each row once, those of a piece about as long, and hardly any padding beside a very long turn.
     #[test]
     fn turns_of_similar_length_are_looked_at_together() {
@@ -356,5 +356,11 @@ mod tests {
         assert_eq!(rows, (0..2000).collect::<Vec<_>>());
     }
 
+    /// However many turns at a time are allowed: what counts is how many there are.
+    #[test]
+    fn short_conversations_stay_together_where_turns_are_unbounded() {
+        let all = Dialogues::new(vec![vec![vec![4; 10]; 5]; 3], 4, 100_000, DialogueOrder::Sorted);
+        let chunks = all.epoch(1, 1);
+        assert_eq!(chunks.iter().map(|chunk| chunk.rows.len()).collect::<Vec<_>>(), [3]);
     }
 }
