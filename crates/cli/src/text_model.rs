@@ -20,6 +20,7 @@ use crate::{
     report::{Example, Measured},
     settings::{self, Difference},
     task::{OTHER_TOKENS, Task, Validation},
+    text_to_text::Written,
 };
 
 /// What `config.json` calls a language model.
@@ -109,7 +110,7 @@ impl TextConfig for LanguageModelConfig {
     ) -> anyhow::Result<Measured> {
         let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
         let texts = text.write(model, "", &sampling, text.about.longest)?;
-        let examples = texts.into_iter().map(Example::unasked).collect();
+        let examples = texts.into_iter().map(|one| Example::unasked(one.text)).collect();
         let scores = Self::scores(model, batches, at);
         Ok(Measured { scores, examples, ..Measured::default() })
     }
@@ -217,7 +218,7 @@ impl TextModel {
         prompt: &str,
         sampling: &Sampling,
         longest: usize,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let read = self.tokenizer.encode(prompt);
         let generator = model.generator(1).with_prompt(&read);
         let written = sample(&generator, sampling, &Limits::at_most(vec![longest]))?;
@@ -228,7 +229,10 @@ impl TextModel {
             let rest = whole.strip_prefix(&shown).map(str::to_owned);
             rest.unwrap_or_else(|| self.tokenizer.decode(tokens))
         };
-        Ok(written.iter().flatten().map(|found| text(&found.tokens)).collect())
+        let written = written.into_iter().flatten();
+        let written =
+            written.map(|hypothesis| Written { text: text(&hypothesis.tokens), hypothesis });
+        Ok(written.collect())
     }
 }
 

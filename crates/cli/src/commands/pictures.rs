@@ -164,12 +164,22 @@ pub fn generate(
     }
     make_folder(to)?;
     let digits = count.to_string().len();
+    let mut files = Vec::with_capacity(count);
     for (n, picture) in values.chunks(rows * columns).enumerate() {
         let file = to.join(format!("{:0digits$}.png", n + 1));
         write_atomically(&file, &Grid::one([rows, columns], picture).png())?;
+        files.push(file.display().to_string());
     }
-    let grid = Grid { rows, columns, across: ACROSS.min(count), values };
-    write_atomically(&to.join("grid.png"), &grid.png())?;
+    let (grid, all) = (Grid { rows, columns, across: ACROSS.min(count), values }, "grid.png");
+    write_atomically(&to.join(all), &grid.png())?;
+    if arguments.format.json {
+        let mut json =
+            serde_json::json!({ "pictures": files, "grid": to.join(all).display().to_string() });
+        if classes > 0 {
+            json["labels"] = labels.into();
+        }
+        return Ok(writeln!(out, "{json}")?);
+    }
     let (shown, count) = (to.display(), grouped(count));
     Ok(writeln!(out, "{shown} has {count} pictures, and grid.png with all of them")?)
 }
