@@ -8,7 +8,10 @@ use recurrent_generative::{
     DialogueModel, DialogueOrder, Dialogues, Hred, HredConfig, KlTerm, Latent, MeasuredTexts, Turn,
     Vhred, VhredConfig,
 };
-use recurrent_seq2seq::{CrossEntropy, search::Limits};
+use recurrent_seq2seq::{
+    CrossEntropy,
+    search::{Hypothesis, Limits},
+};
 use recurrent_text::{Dialogue, Tokenizer};
 use recurrent_training::{Moment, OutOfRange, Scores};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -239,15 +242,32 @@ impl<C: DialogueConfig> Talker<C> {
         &self,
         model: &C::Model,
         contexts: &Tensor<2>,
-        (search, longest): (&Search, usize),
+        how: (&Search, usize),
         at: &Moment,
     ) -> anyhow::Result<Vec<String>> {
+        let found = self.all_replies(model, contexts, how, at)?;
+        Ok(found.into_iter().filter_map(|replies| replies.into_iter().next()).collect())
+    }
+
+    /// All that search finds behind each of the contexts, `[R, s]`, best first: several replies of a beam.
+    ///
+    /// # Errors
+    ///
+    /// As [`replies`](Self::replies).
+    pub fn all_replies(
+        &self,
+        model: &C::Model,
+        contexts: &Tensor<2>,
+        (search, longest): (&Search, usize),
+        at: &Moment,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
         let rows = contexts.dims()[0];
         let generator = model.generator(contexts, &mut at.rng());
         let limits = Limits::at_most(vec![longest; rows]);
         let numbers: Vec<u64> = (0..rows as u64).map(|row| at.mixed().wrapping_add(row)).collect();
         let found = written(&generator, search, &limits, &numbers)?;
-        Ok(found.iter().map(|outputs| self.tokenizer.decode(&outputs[0].tokens)).collect())
+        let text = |output: &Hypothesis| self.tokenizer.decode(&output.tokens);
+        Ok(found.iter().map(|outputs| outputs.iter().map(text).collect()).collect())
     }
 }
 

@@ -160,7 +160,18 @@ fn a_conversation_goes_on_line_by_line(#[case] config: String) {
     // Another seed offers other replies to the turn before it, and that turn stays what it was.
     let json = chat(&["--json"], "say red\n/seed 9\n/z\n");
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[1]["replies"][0], lines[0]["reply"], "{json}");
+    assert_eq!(lines[1]["note"], "seed 9");
+    assert_eq!(lines[2]["replies"][0], lines[0]["reply"], "{json}");
+    // As many as are asked for, and every line has an answer.
+    let json = chat(&["--json"], "say red\n/z 3\n/z 0\n/z many\n/z 101\n");
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), lines[1]["replies"].as_array().unwrap().len()), (5, 3), "{json}");
+    for (line, got) in lines[2..].iter().zip(["0", "many", "101"]) {
+        assert_eq!(
+            line["note"],
+            format!("/z may be followed by a number from 1 to 100, got `{got}`")
+        );
+    }
     // The end of what is said is the end.
     assert_eq!(chat(&[], "/quit\nsay red\n"), "");
 }
@@ -200,6 +211,28 @@ fn a_file_that_is_no_conversation_is_refused(#[case] line: &str, #[case] named: 
 #[case("d_latent = 3", "d_latent = 0", &["model.vhred.d_latent", "at least 1, got 0"])]
 #[case("d_decoder = 8", "d_decoder = 0", &["model.vhred.hred.d_decoder", "at least 1, got 0"])]
 #[case("batch = 6", "batch = 0", &["data.dialogues.batch", "above 0, got 0"])]
+/// Where nothing is drawn the same would come again and again: the next best of a beam are shown.
+#[test]
+fn without_anything_to_draw_other_replies_are_the_next_best() {
+    let shop = shop(&hred());
+    shop.train(&[]).done();
+    for beam in ["1", "4"] {
+        let chat = ["chat", "model", "--json", "--beam", beam];
+        let json = shop.run(&chat, "say red\n/z 3\n/z 3\n/take 3\n").done();
+        let lines: Vec<Value> =
+            json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let replies: Vec<&str> = lines[1]["replies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap())
+            .collect();
+        assert_eq!((replies.len(), &lines[0]["reply"]), (3, &replies[0].into()), "{json}");
+        assert!(replies[1] != replies[0] && replies[2] != replies[1] && replies[2] != replies[0]);
+        assert_eq!((&lines[2], &lines[3]["note"]), (&lines[1], &replies[2].into()), "{json}");
+    }
+}
+
 #[case("batch = 6", "batches = 6", &["batches"])]
 #[case("[tokens.shared]\nsegmentation = { whitespace = {} }", "", &["tokens"])]
 #[case("importance = 3", "metrics = [\"bleu\"]", &["evaluation.metrics", "conversations"])]
@@ -226,3 +259,4 @@ fn other_commands_name_what_they_need() {
     shop.train(&["--set", "training.epochs=1"]).done();
     shop.run(&["chat", "model"], "").refused_for(&["`language_model`", "`hred` or `vhred`"]);
 }
+    assert_eq!(shop.run(&["tokenize", "model"], "say red\n").done(), "say red\n");
