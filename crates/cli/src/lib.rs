@@ -17,6 +17,7 @@
 //! | what does a training look like | [`picture`] |
 //! | which pictures, in which files | [`picture_files`], [`idx`] |
 //! | what does a model of pictures do, what does it make | [`picture_model`], [`gallery`] |
+//! | which pictures are drawn of a latent variable of turns | [`latent_pictures`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
 //! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
@@ -44,6 +45,7 @@ pub mod idx;
 pub mod int8_weights;
 pub mod interrupt;
 pub mod language_matrix;
+pub mod latent_pictures;
 pub mod metric;
 pub mod picture;
 pub mod picture_files;

@@ -18,8 +18,7 @@ use crate::{
     experiment::{EvaluationConfig, Experiment, TokensConfig},
     folder::{ModelFolder, Part},
     report::{Example, Measured},
-    settings::{self, Difference},
-    task::{OTHER_TOKENS, Task, Validation},
+    task::{Learned, Task, Validation, same_tokens, same_wiring},
     text_to_text::Written,
 };
 
@@ -187,22 +186,12 @@ impl<C: TextConfig> TextModel<C> {
     /// # Errors
     ///
     /// If the other one is of another kind, has other tokens or sizes, or is not whole.
-    pub fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        folder.expect_kind(&[C::KIND]).with_context(|| format!("--init {shown}"))?;
-        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
-        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-        let same = tokens(&there) == tokens(&self.tokenizer);
-        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
-        // Shapes alone do not tell all wirings apart.
-        let wirings = [&self.about.config, &folder.model::<About<C>>()?.config].map(C::wiring);
-        if let Some(Difference { key, first, second }) =
-            settings::first_difference(&wirings[0], &wirings[1])?
-        {
-            bail!("--init {shown}: `{key}` is {second} there and {first} here");
-        }
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+    pub fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
+        other.expect_kind(&[C::KIND])?;
+        same_tokens(&self.tokenizer, other)?;
+        let [here, there] = [&self.about, &other.model()?].map(|about| about.config.wiring());
+        same_wiring(&format!("model.{}", C::KIND), &here, &there)?;
+        Ok(other.load_weights(self.init(device))?)
     }
 }
 
@@ -280,12 +269,12 @@ impl<C: TextConfig> Task for TextTask<C> {
         self.text.init(device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
         self.text.init_from(other, device)
     }
 
-    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<TextBatches> {
-        self.texts(train, "data.train")
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<Learned<TextBatches>> {
+        Ok(self.texts(train, "data.train")?.into())
     }
 
     fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use crate::{
     data::ExampleSet,
     experiment::{Experiment, ModelConfig},
     folder::ModelFolder,
-    gallery::{self, Drawings},
+    gallery::write_into,
     picture::Grid,
     picture_files::{IdxFiles, PicturesConfig},
     picture_model::{About, PictureTask, VAE, load},
@@ -72,7 +72,7 @@ pub fn evaluate(
     };
     show_set(&measured, count, arguments, out)?;
     match &arguments.pictures {
-        Some(folder) => write(&drawings, folder),
+        Some(folder) => Ok(write_into(&drawings, folder)?),
         None => Ok(()),
     }
 }
@@ -100,19 +100,6 @@ fn refuse(given: &[(&str, bool)], path: &Path) -> anyhow::Result<()> {
             bail!("{flag} is for models of texts, and {} is a model of pictures", path.display())
         }
     }
-}
-
-/// Puts drawings into a folder that is no model's.
-fn write(drawings: &Drawings, folder: &Path) -> anyhow::Result<()> {
-    make_folder(folder)?;
-    for (name, drawing) in drawings {
-        let (ending, bytes) = match drawing {
-            gallery::Drawing::Svg(svg) => ("svg", svg.clone().into_bytes()),
-            gallery::Drawing::Grey(grid) => ("png", grid.png()),
-        };
-        write_atomically(&folder.join(format!("{name}.{ending}")), &bytes)?;
-    }
-    Ok(())
 }
 
 /// Draws pictures from the prior.

@@ -196,7 +196,7 @@ fn another_model_is_gone_on_with() {
         shop.run(&[&arguments, more].concat(), "")
     };
     begin(&["--set", "model.vae.d_latent=3"])
-        .refused_for(&["--init model: `config.d_latent` is 2 there and 3 here"]);
+        .refused_for(&["--init model: `model.vae.d_latent` is 2 there and 3 here"]);
     shop.write("autoencoder.toml", AUTOENCODER);
     let other = ["train", "autoencoder.toml", "--out", "next", "--init", "model"];
     shop.run(&other, "").refused_for(&["model holds a model of the kind `vae`", "`autoencoder`"]);

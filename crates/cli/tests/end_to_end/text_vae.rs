@@ -138,7 +138,7 @@ fn another_model_is_gone_on_with() {
         shop.run(&[&arguments, more].concat(), "")
     };
     begin(&["--set", "model.sequence_vae.d_latent=6"])
-        .refused_for(&["--init model: `d_latent` is 3 there and 6 here"]);
+        .refused_for(&["--init model: `model.sequence_vae.d_latent` is 3 there and 6 here"]);
     begin(&["--set", "model.sequence_vae.word_dropout=0.0"]).done();
     let first = |model: &str| {
         let history = &shop.json(&format!("{model}/metrics.json"))["history"];
