@@ -8,7 +8,7 @@
 //!
 //! Run with `cargo run --release --example mackey_glass -- [--seeds N] [--steps N]`.
 //!
-EXPECT
+//! Expect: not yet measured.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::{error::Error, process::ExitCode, time::Instant};
@@ -67,7 +67,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     frozen.run(&u.slice(0..LEARNED), &mut state)?;
     let y = frozen.run(&u.slice(LEARNED..STEPS - 1), &mut state)?;
     println!("100 leaky units       NRMSE a step later");
-    println!("readout by regression {:.6}", nrmse(y.values(), d.slice(LEARNED..STEPS - 1).values()));
+    println!(
+        "readout by regression {:.6}",
+        nrmse(y.values(), d.slice(LEARNED..STEPS - 1).values())
+    );
 
     let model = trainable(&frozen)?;
     println!("the same as a cell    {:.6}", measured(&model, &u, &d));
@@ -119,7 +122,8 @@ fn train(
     let mut optimizer = AdamConfig::new().init();
     let plans = (1..).flat_map(|epoch| batches.epoch(1, epoch));
     for (step, plan) in plans.take(steps).enumerate() {
-        let (loss, ()) = model.learn(&batches.batch(&plan), None, &Moment { seed: 1, epoch: 1, step });
+        let (loss, ()) =
+            model.learn(&batches.batch(&plan), None, &Moment { seed: 1, epoch: 1, step });
         let gradients = (loss.sum / loss.weight).backward();
         let gradients = GradientsParams::from_grads(gradients, &model);
         let rate = 3e-4 * (1.0 - step as f64 / steps as f64);

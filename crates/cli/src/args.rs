@@ -340,6 +340,9 @@ pub struct Generate {
     /// What the pictures show, for a model that is told; all it knows in turn by default
     #[arg(long, value_name = "LABEL")]
     pub label: Option<usize>,
+    /// How results are shown
+    #[command(flatten)]
+    pub format: Format,
     /// How tokens are drawn
     #[command(flatten)]
     pub drawing: Drawing,

@@ -1,6 +1,6 @@
 //! A model of conversations with all it takes to train, measure and talk to it.
 
-use std::{fmt::Debug, path::Path};
+use std::fmt::Debug;
 
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
@@ -8,20 +8,23 @@ use recurrent_generative::{
     DialogueModel, DialogueOrder, Dialogues, Hred, HredConfig, KlTerm, Latent, MeasuredTexts, Turn,
     Vhred, VhredConfig,
 };
-use recurrent_seq2seq::{CrossEntropy, search::Limits};
+use recurrent_seq2seq::{
+    CrossEntropy,
+    search::{Hypothesis, Limits},
+};
 use recurrent_text::{Dialogue, Tokenizer};
 use recurrent_training::{Moment, OutOfRange, Scores};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     decode::{Search, written},
-    dialogue_files::DialoguesConfig,
+    dialogue_files::{CutTurns, DialoguesConfig},
     experiment::{EvaluationConfig, Experiment, TokensConfig},
     folder::{ModelFolder, Part},
+    gallery, latent_pictures,
     replies::{self, Replies},
     report::{Example, Measured, Unit},
-    settings::{self, Difference},
-    task::{OTHER_TOKENS, Task, Validation},
+    task::{Learned, Task, Validation, same_tokens, same_wiring},
 };
 
 /// What `config.json` calls a hierarchical encoder–decoder.
@@ -81,9 +84,10 @@ pub trait DialogueConfig:
         device: &Device,
     ) -> anyhow::Result<Self::Model>;
 
-    /// What is measured in the end beside what is measured after every epoch.
+    /// What is measured in the end beside `measured`, which is measured after every epoch.
     fn more_scores(
         model: &Self::Model,
+        measured: &MeasuredTexts,
         batches: &Dialogues,
         evaluation: &EvaluationConfig,
         at: &Moment,
@@ -114,11 +118,18 @@ impl DialogueConfig for HredConfig {
         device: &Device,
     ) -> anyhow::Result<Hred> {
         folder.expect_kind(&[HRED])?;
-        same_wiring(&self.wiring(), &folder.model::<About<Self>>()?.config.wiring())?;
+        let there: About<Self> = folder.model()?;
+        same_wiring("model.hred", &self.wiring(), &there.config.wiring())?;
         Ok(folder.load_weights(self.draw(vocabulary, device))?)
     }
 
-    fn more_scores(_: &Hred, _: &Dialogues, _: &EvaluationConfig, _: &Moment) -> Scores {
+    fn more_scores(
+        _: &Hred,
+        _: &MeasuredTexts,
+        _: &Dialogues,
+        _: &EvaluationConfig,
+        _: &Moment,
+    ) -> Scores {
         Scores::new()
     }
 }
@@ -149,11 +160,12 @@ impl DialogueConfig for VhredConfig {
         folder.expect_kind(&[VHRED, HRED])?;
         let drawn = self.draw(vocabulary, device);
         if folder.kind() == Some(VHRED) {
-            same_wiring(&self.wiring(), &folder.model::<About<Self>>()?.config.wiring())?;
+            let there: About<Self> = folder.model()?;
+            same_wiring("model.vhred", &self.wiring(), &there.config.wiring())?;
             return Ok(folder.load_weights(drawn)?);
         }
         let there: About<HredConfig> = folder.model()?;
-        same_wiring(&self.hred.wiring(), &there.config.wiring())?;
+        same_wiring("model.vhred.hred", &self.hred.wiring(), &there.config.wiring())?;
         let made_from = self.made_from == recurrent_generative::MadeFrom::Both;
         ensure!(made_from, "`model.vhred.made_from` must be \"both\" to begin with a {HRED}");
         let trained = folder.load_weights(self.hred.draw(vocabulary, device))?;
@@ -162,13 +174,14 @@ impl DialogueConfig for VhredConfig {
 
     fn more_scores(
         model: &Vhred,
+        measured: &MeasuredTexts,
         batches: &Dialogues,
         evaluation: &EvaluationConfig,
         at: &Moment,
     ) -> Scores {
         let with = |latent| model.measure_with(latent, batches, &mut at.rng()).exp();
         let scores = Scores::new()
-            .with("ppl_posterior", with(Latent::Posterior))
+            .with("ppl_posterior", (measured.reconstruction / measured.tokens as f64).exp())
             .with("ppl_prior", with(Latent::Prior))
             .with("ppl_zero", with(Latent::Zero));
         match evaluation.importance {
@@ -177,15 +190,6 @@ impl DialogueConfig for VhredConfig {
                 let iw = model.measure_importance(batches, samples, &mut at.rng());
                 scores.with("iw_ppl", iw.exp())
             }
-        }
-    }
-}
-
-fn same_wiring<C: Serialize + PartialEq>(here: &C, there: &C) -> anyhow::Result<()> {
-    match settings::first_difference(here, there)? {
-        None => Ok(()),
-        Some(Difference { key, first, second }) => {
-            bail!("`{key}` is {second} there and {first} here")
         }
     }
 }
@@ -239,15 +243,32 @@ impl<C: DialogueConfig> Talker<C> {
         &self,
         model: &C::Model,
         contexts: &Tensor<2>,
-        (search, longest): (&Search, usize),
+        how: (&Search, usize),
         at: &Moment,
     ) -> anyhow::Result<Vec<String>> {
+        let found = self.all_replies(model, contexts, how, at)?;
+        Ok(found.into_iter().filter_map(|replies| replies.into_iter().next()).collect())
+    }
+
+    /// All that search finds behind each of the contexts, `[R, s]`, best first: several replies of a beam.
+    ///
+    /// # Errors
+    ///
+    /// As [`replies`](Self::replies).
+    pub fn all_replies(
+        &self,
+        model: &C::Model,
+        contexts: &Tensor<2>,
+        (search, longest): (&Search, usize),
+        at: &Moment,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
         let rows = contexts.dims()[0];
         let generator = model.generator(contexts, &mut at.rng());
         let limits = Limits::at_most(vec![longest; rows]);
         let numbers: Vec<u64> = (0..rows as u64).map(|row| at.mixed().wrapping_add(row)).collect();
         let found = written(&generator, search, &limits, &numbers)?;
-        Ok(found.iter().map(|outputs| self.tokenizer.decode(&outputs[0].tokens)).collect())
+        let text = |output: &Hypothesis| self.tokenizer.decode(&output.tokens);
+        Ok(found.iter().map(|outputs| outputs.iter().map(text).collect()).collect())
     }
 }
 
@@ -301,7 +322,8 @@ impl<C: DialogueConfig> DialogueTask<C> {
         let batches = self.fixed(dialogues);
         let measured = model.measure(&batches, &mut at.rng());
         let mut scores = scores(&measured);
-        for (name, value) in C::more_scores(model, &batches, &self.evaluation, at).iter() {
+        let more = C::more_scores(model, &measured, &batches, &self.evaluation, at);
+        for (name, value) in more.iter() {
             scores = scores.with(name, value);
         }
         let how = (&self.evaluation.search(), LONGEST);
@@ -360,24 +382,18 @@ impl<C: DialogueConfig> Task for DialogueTask<C> {
         config.draw(*vocabulary, device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
-        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-        let same = tokens(&there) == tokens(&self.talker.tokenizer);
-        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
+        same_tokens(&self.talker.tokenizer, other)?;
         let About { config, vocabulary } = &self.talker.about;
-        let begun = config.begin_with(&folder, *vocabulary, device);
-        begun.with_context(|| format!("--init {shown}"))
+        config.begin_with(other, *vocabulary, device)
     }
 
-    fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<Dialogues> {
+    fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<Learned<Dialogues>> {
         let DialoguesConfig { batch, turns, longest, .. } = self.files;
         let mut said = self.talker.turns(train);
-        if let Some(longest) = longest {
-            said.iter_mut().flatten().for_each(|turn| turn.truncate(longest));
-        }
-        Ok(Dialogues::new(said, batch, turns, DialogueOrder::Shuffled))
+        let cut = longest.map(|longest| CutTurns::cut(&mut said, longest));
+        let batches = Dialogues::new(said, batch, turns, DialogueOrder::Shuffled);
+        Ok(Learned { batches, cut })
     }
 
     fn validation(&self, valid: &Vec<Dialogue>) -> anyhow::Result<Validation<C::Model>> {
@@ -385,17 +401,17 @@ impl<C: DialogueConfig> Task for DialogueTask<C> {
         Ok(Box::new(move |model, at| Ok(scores(&model.measure(&batches, &mut at.rng())))))
     }
 
-    fn check(&self, _: &Vec<Dialogue>) -> anyhow::Result<()> {
-        Ok(())
-    }
-
     fn report(
         &self,
         model: &C::Model,
         test: &Vec<Dialogue>,
         at: &Moment,
-        _: &ModelFolder,
+        folder: &ModelFolder,
     ) -> anyhow::Result<Measured> {
-        Ok(self.measured(model, test, at)?.0)
+        let (measured, _) = self.measured(model, test, at)?;
+        if let Some(latent) = &measured.latent {
+            gallery::write(&latent_pictures::drawings(latent)?, folder)?;
+        }
+        Ok(measured)
     }
 }

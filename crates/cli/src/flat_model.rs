@@ -1,7 +1,5 @@
 //! A language model of conversations as running text: what models with turns are compared with.
 
-use std::path::Path;
-
 use burn::prelude::*;
 use recurrent_cells::AnyCell;
 use recurrent_generative::{DialogueOrder, FlatDialogues, Turn};
@@ -10,12 +8,12 @@ use recurrent_text::Dialogue;
 use recurrent_training::{Moment, validation_loss};
 
 use crate::{
-    dialogue_files::DialoguesConfig,
+    dialogue_files::{CutTurns, DialoguesConfig},
     dialogue_model::tokenizer,
     experiment::Experiment,
     folder::ModelFolder,
     report::Measured,
-    task::{Task, Validation},
+    task::{Learned, Task, Validation},
     text_model::{About, TextModel},
 };
 
@@ -57,20 +55,18 @@ impl FlatTask {
         Ok(Self { text, files: experiment.dialogues()?.clone() })
     }
 
-    fn flat(&self, dialogues: &[Dialogue], order: DialogueOrder) -> FlatDialogues {
-        let DialoguesConfig { batch, turns, longest, .. } = self.files;
-        // What is measured is measured whole.
-        let most = match order {
-            DialogueOrder::Shuffled => longest.unwrap_or(usize::MAX),
-            DialogueOrder::Sorted => usize::MAX,
-        };
-        let turn = |turn: &String| -> Turn {
-            let mut ids = self.text.tokenizer.encode(turn);
-            ids.truncate(most);
-            ids
-        };
-        let said = dialogues.iter().map(|dialogue| dialogue.turns.iter().map(turn).collect());
-        FlatDialogues::new(&said.collect::<Vec<Vec<Turn>>>(), batch, turns * TOKENS, order)
+    fn turns(&self, dialogues: &[Dialogue]) -> Vec<Vec<Turn>> {
+        let turn = |turn: &String| self.text.tokenizer.encode(turn);
+        dialogues.iter().map(|dialogue| dialogue.turns.iter().map(turn).collect()).collect()
+    }
+
+    fn flat(&self, said: &[Vec<Turn>], order: DialogueOrder) -> FlatDialogues {
+        let DialoguesConfig { batch, turns, .. } = self.files;
+        FlatDialogues::new(said, batch, turns * TOKENS, order)
+    }
+
+    fn fixed(&self, dialogues: &[Dialogue]) -> FlatDialogues {
+        self.flat(&self.turns(dialogues), DialogueOrder::Sorted)
     }
 }
 
@@ -87,21 +83,19 @@ impl Task for FlatTask {
         self.text.init(device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<Self::Model> {
         self.text.init_from(other, device)
     }
 
-    fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<FlatDialogues> {
-        Ok(self.flat(train, DialogueOrder::Shuffled))
+    fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<Learned<FlatDialogues>> {
+        let mut said = self.turns(train);
+        let cut = self.files.longest.map(|longest| CutTurns::cut(&mut said, longest));
+        Ok(Learned { batches: self.flat(&said, DialogueOrder::Shuffled), cut })
     }
 
     fn validation(&self, valid: &Vec<Dialogue>) -> anyhow::Result<Validation<Self::Model>> {
-        let batches = self.flat(valid, DialogueOrder::Sorted);
+        let batches = self.fixed(valid);
         Ok(Box::new(move |model, at| Ok(validation_loss(model, &batches, at).scores())))
-    }
-
-    fn check(&self, _: &Vec<Dialogue>) -> anyhow::Result<()> {
-        Ok(())
     }
 
     fn report(
@@ -111,7 +105,7 @@ impl Task for FlatTask {
         at: &Moment,
         _: &ModelFolder,
     ) -> anyhow::Result<Measured> {
-        let batches = self.flat(test, DialogueOrder::Sorted);
+        let batches = self.fixed(test);
         let scores = validation_loss(model, &batches, at).scores();
         Ok(Measured { scores, ..Measured::default() })
     }

@@ -1,9 +1,12 @@
 //! What a model of pictures makes, to be looked at.
 
+use std::path::Path;
+
 use recurrent_generative::{PictureBatch, PictureModel, Pictures, Vae, standard_quantile};
 use recurrent_training::Moment;
 
 use crate::{
+    atomic::{WriteError, make_folder, write_atomically},
     folder::{FolderError, ModelFolder},
     picture::{Grid, PictureError, scatter},
 };
@@ -243,6 +246,23 @@ pub fn write(drawings: &Drawings, folder: &ModelFolder) -> Result<(), FolderErro
             Drawing::Svg(svg) => folder.write_picture(name, svg)?,
             Drawing::Grey(grid) => folder.write_png(name, &grid.png())?,
         };
+    }
+    Ok(())
+}
+
+/// Puts drawings into a folder that is no model's.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn write_into(drawings: &Drawings, folder: &Path) -> Result<(), WriteError> {
+    make_folder(folder)?;
+    for (name, drawing) in drawings {
+        let (ending, bytes) = match drawing {
+            Drawing::Svg(svg) => ("svg", svg.clone().into_bytes()),
+            Drawing::Grey(grid) => ("png", grid.png()),
+        };
+        write_atomically(&folder.join(format!("{name}.{ending}")), &bytes)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@
 //! | which pictures, in which files | [`picture_files`], [`idx`] |
 //! | what does a model of pictures do, what does it make | [`picture_model`], [`gallery`] |
 //! | which series, from which files; what does a model of series do | [`series_files`], [`series_model`], [`echo_state`], [`forecaster`] |
+//! | which pictures are drawn of a latent variable of turns | [`latent_pictures`] |
 //! | what is shown, and how is a run ended | [`terminal`], [`interrupt`], [`error`] |
 //!
 //! *Invariant:* no tensor arithmetic. What a person can get wrong is a typed error that names the
@@ -47,6 +48,7 @@ pub mod idx;
 pub mod int8_weights;
 pub mod interrupt;
 pub mod language_matrix;
+pub mod latent_pictures;
 pub mod metric;
 pub mod picture;
 pub mod picture_files;

@@ -1,8 +1,8 @@
 //! A model of pictures with all it takes to train, measure and use it.
 
-use std::{fmt::Debug, path::Path};
+use std::fmt::Debug;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_generative::{
     Autoencoder, AutoencoderConfig, Condition, KlTerm, MeasuredBound, Noise, PictureBatches,
@@ -17,8 +17,7 @@ use crate::{
     gallery::{self, Drawings, Labels, Shown, prior_quantiles},
     picture_files::{PicturesConfig, PicturesError},
     report::{Measured, Unit},
-    settings::{self, Difference},
-    task::{Task, Validation},
+    task::{Learned, Task, Validation, same_wiring},
 };
 
 /// What `config.json` calls an autoencoder.
@@ -346,24 +345,23 @@ impl<C: PictureConfig> Task for PictureTask<C> {
         self.about.draw(device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        folder.expect_kind(&[C::KIND]).with_context(|| format!("--init {shown}"))?;
-        let there: About<C> = folder.model()?;
-        let wirings = [&self.about, &there]
-            .map(|about| About { config: about.config.wiring(), ..about.clone() });
-        if let Some(Difference { key, first, second }) =
-            settings::first_difference(&wirings[0], &wirings[1])?
-        {
-            bail!("--init {shown}: `{key}` is {second} there and {first} here");
-        }
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
+        other.expect_kind(&[C::KIND])?;
+        let there: About<C> = other.model()?;
+        let sizes = |about: &About<C>| [about.rows, about.columns, about.classes];
+        let (here, other_sizes) = (sizes(&self.about), sizes(&there));
+        ensure!(
+            here == other_sizes,
+            "rows, columns and classes are {other_sizes:?} there and {here:?} here"
+        );
+        let [here, there] = [&self.about, &there].map(|about| about.config.wiring());
+        same_wiring(&format!("model.{}", C::KIND), &here, &there)?;
+        Ok(other.load_weights(self.init(device))?)
     }
 
-    fn batches(&self, train: &Pictures) -> anyhow::Result<PictureBatches> {
+    fn batches(&self, train: &Pictures) -> anyhow::Result<Learned<PictureBatches>> {
         let PicturesConfig { batch, shown, distortion, .. } = self.files;
-        Ok(PictureBatches::drawn(train.clone(), batch, shown, distortion))
+        Ok(PictureBatches::drawn(train.clone(), batch, shown, distortion).into())
     }
 
     fn validation(&self, valid: &Pictures) -> anyhow::Result<Validation<C::Model>> {

@@ -7,6 +7,7 @@ use recurrent_training::{AverageRecord, EpochRecord, Monitor, Scores};
 use serde::Serialize;
 
 use crate::{
+    dialogue_files::CutTurns,
     picture::{self, Curve, Panel, PictureError},
     terminal::{Align, Stream, Table, grouped},
 };
@@ -84,6 +85,10 @@ pub struct Report {
     /// What was measured, and worked examples.
     #[serde(flatten)]
     pub measured: Measured,
+    /// Turns of conversations that were learned from in part alone; none for other models, or where
+    /// nothing is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<CutTurns>,
     /// The epoch whose weights these are; none if they are the mean of several.
     pub best_epoch: Option<usize>,
     /// The mean of the last epochs, if the configuration asks for one, and what validation measured
@@ -98,6 +103,8 @@ pub struct Report {
     pub parameters: usize,
     /// Seconds that training took since it was last started, validation included.
     pub seconds: f64,
+    /// Files in the folder's `pictures`.
+    pub pictures: Vec<String>,
     /// What validation measured after every epoch.
     pub history: Vec<serde_json::Value>,
 }
@@ -130,10 +137,13 @@ impl Report {
             self.best(),
             self.seconds
         )?;
+        if let Some(cut) = &self.cut {
+            writeln!(out, "{cut}")?;
+        }
         writeln!(out, "\n{}", styles.bold(&format!("On the {} set", self.set)))?;
         show_measured(&self.measured, out)?;
-        let shown = folder.display();
-        writeln!(out, "\nThe model is in {shown}, pictures of it in {shown}/pictures.")
+        let (shown, pictures) = (folder.display(), self.pictures.join(", "));
+        writeln!(out, "\nThe model is in {shown}, pictures of it in {shown}/pictures: {pictures}.")
     }
 
     /// Whose weights the model has.

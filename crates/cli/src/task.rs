@@ -1,20 +1,20 @@
 //! What is different between kinds of models when they are trained from a configuration.
 
-use std::path::Path;
-
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use burn::prelude::*;
 use recurrent_seq2seq::Translator;
-use recurrent_text::{Group, Pair, group_references};
+use recurrent_text::{Group, Pair, Tokenizer, group_references};
 use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
+use serde::Serialize;
 
 use crate::{
     any_translator::TranslatorConfig,
     data::ExampleSet,
     decode::Search,
+    dialogue_files::CutTurns,
     examples::PairBatches,
     experiment::Experiment,
-    folder::ModelFolder,
+    folder::{ModelFolder, Part},
     metric::Metric,
     picture,
     report::{Example, Measured},
@@ -31,6 +31,21 @@ const PICTURES: usize = 5;
 /// What validation does with a model at the end of an epoch.
 pub type Validation<M> =
     Box<dyn FnMut(&M, &Moment) -> Result<Scores, Box<dyn std::error::Error + Send + Sync>>>;
+
+/// What a model learns from.
+#[derive(Clone, Debug)]
+pub struct Learned<B> {
+    /// All of it.
+    pub batches: B,
+    /// What of it was left out; none where nothing can be.
+    pub cut: Option<CutTurns>,
+}
+
+impl<B> From<B> for Learned<B> {
+    fn from(batches: B) -> Self {
+        Self { batches, cut: None }
+    }
+}
 
 /// A kind of model, with its data turned into ids.
 pub trait Task {
@@ -58,14 +73,14 @@ pub trait Task {
     /// # Errors
     ///
     /// If the other one has other tokens or sizes, or is not whole.
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model>;
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<Self::Model>;
 
     /// Batches of the examples that the model learns from.
     ///
     /// # Errors
     ///
     /// If batches cannot be made of them.
-    fn batches(&self, train: &Self::Set) -> anyhow::Result<Self::Batches>;
+    fn batches(&self, train: &Self::Set) -> anyhow::Result<Learned<Self::Batches>>;
 
     /// What is measured on `valid` at the end of every epoch.
     ///
@@ -79,7 +94,9 @@ pub trait Task {
     /// # Errors
     ///
     /// If it cannot.
-    fn check(&self, test: &Self::Set) -> anyhow::Result<()>;
+    fn check(&self, _test: &Self::Set) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// What is measured on `test` in the end, and what is worth looking at: pictures go into the
     /// folder.
@@ -97,7 +114,34 @@ pub trait Task {
 }
 
 /// Why the weights of a model are of no use to another.
-pub const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
+const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
+
+/// Refuses the weights of a model whose tokeniser is another than `here`.
+///
+/// # Errors
+///
+/// If it is, or cannot be read.
+pub fn same_tokens(here: &Tokenizer, there: &ModelFolder) -> anyhow::Result<()> {
+    let there = Tokenizer::from_json(&there.read_text(Part::Tokenizer)?)?;
+    let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
+    ensure!(tokens(&there) == tokens(here), OTHER_TOKENS);
+    Ok(())
+}
+
+/// Refuses weights of another wiring than `here`: shapes alone do not tell all of them apart. `path` is
+/// where the configuration has it, such as `model.vae`.
+///
+/// # Errors
+///
+/// Names the first key that is different.
+pub fn same_wiring<C: Serialize>(path: &str, here: &C, there: &C) -> anyhow::Result<()> {
+    match settings::first_difference(here, there)? {
+        None => Ok(()),
+        Some(Difference { key, first, second }) => {
+            bail!("`{path}.{key}` is {second} there and {first} here")
+        }
+    }
+}
 
 /// From a text to another.
 #[derive(Clone, Debug)]
@@ -134,24 +178,16 @@ impl<C: TranslatorConfig> Task for Translation<C> {
         self.config.draw(self.texts.about.vocabulary, device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Self::Model> {
-        let folder = ModelFolder::open(other)?;
-        let (there, shown) = (TextToText::open(&folder)?, other.display());
-        let same = there.tokenizers.same(&self.texts.tokenizers);
-        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
-        // Shapes alone do not tell all wirings apart.
-        let wirings = [&self.texts, &there].map(|texts| texts.about.config.wiring());
-        if let Some(Difference { key, first, second }) =
-            settings::first_difference(&wirings[0], &wirings[1])?
-        {
-            bail!("--init {shown}: `model.{key}` is {second} there and {first} here");
-        }
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<Self::Model> {
+        let there = TextToText::open(other)?;
+        ensure!(there.tokenizers.same(&self.texts.tokenizers), OTHER_TOKENS);
+        let [here, there] = [&self.texts, &there].map(|texts| texts.about.config.wiring());
+        same_wiring("model", &here, &there)?;
+        Ok(other.load_weights(self.init(device))?)
     }
 
-    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<PairBatches> {
-        self.texts.batches(train, &self.experiment.batches, "data.train")
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<Learned<PairBatches>> {
+        Ok(self.texts.batches(train, &self.experiment.batches, "data.train")?.into())
     }
 
     fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {

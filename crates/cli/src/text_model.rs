@@ -18,8 +18,8 @@ use crate::{
     experiment::{EvaluationConfig, Experiment, TokensConfig},
     folder::{ModelFolder, Part},
     report::{Example, Measured},
-    settings::{self, Difference},
-    task::{OTHER_TOKENS, Task, Validation},
+    task::{Learned, Task, Validation, same_tokens, same_wiring},
+    text_to_text::Written,
 };
 
 /// What `config.json` calls a language model.
@@ -109,7 +109,7 @@ impl TextConfig for LanguageModelConfig {
     ) -> anyhow::Result<Measured> {
         let sampling = Sampling { seed: at.seed, count: EXAMPLES, ..Sampling::default() };
         let texts = text.write(model, "", &sampling, text.about.longest)?;
-        let examples = texts.into_iter().map(Example::unasked).collect();
+        let examples = texts.into_iter().map(|one| Example::unasked(one.text)).collect();
         let scores = Self::scores(model, batches, at);
         Ok(Measured { scores, examples, ..Measured::default() })
     }
@@ -186,22 +186,12 @@ impl<C: TextConfig> TextModel<C> {
     /// # Errors
     ///
     /// If the other one is of another kind, has other tokens or sizes, or is not whole.
-    pub fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        folder.expect_kind(&[C::KIND]).with_context(|| format!("--init {shown}"))?;
-        let there = Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?)?;
-        let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-        let same = tokens(&there) == tokens(&self.tokenizer);
-        ensure!(same, "--init {shown}: {OTHER_TOKENS}");
-        // Shapes alone do not tell all wirings apart.
-        let wirings = [&self.about.config, &folder.model::<About<C>>()?.config].map(C::wiring);
-        if let Some(Difference { key, first, second }) =
-            settings::first_difference(&wirings[0], &wirings[1])?
-        {
-            bail!("--init {shown}: `{key}` is {second} there and {first} here");
-        }
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+    pub fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
+        other.expect_kind(&[C::KIND])?;
+        same_tokens(&self.tokenizer, other)?;
+        let [here, there] = [&self.about, &other.model()?].map(|about| about.config.wiring());
+        same_wiring(&format!("model.{}", C::KIND), &here, &there)?;
+        Ok(other.load_weights(self.init(device))?)
     }
 }
 
@@ -217,7 +207,7 @@ impl TextModel {
         prompt: &str,
         sampling: &Sampling,
         longest: usize,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let read = self.tokenizer.encode(prompt);
         let generator = model.generator(1).with_prompt(&read);
         let written = sample(&generator, sampling, &Limits::at_most(vec![longest]))?;
@@ -228,7 +218,10 @@ impl TextModel {
             let rest = whole.strip_prefix(&shown).map(str::to_owned);
             rest.unwrap_or_else(|| self.tokenizer.decode(tokens))
         };
-        Ok(written.iter().flatten().map(|found| text(&found.tokens)).collect())
+        let written = written.into_iter().flatten();
+        let written =
+            written.map(|hypothesis| Written { text: text(&hypothesis.tokens), hypothesis });
+        Ok(written.collect())
     }
 }
 
@@ -276,12 +269,12 @@ impl<C: TextConfig> Task for TextTask<C> {
         self.text.init(device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<C::Model> {
+    fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
         self.text.init_from(other, device)
     }
 
-    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<TextBatches> {
-        self.texts(train, "data.train")
+    fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<Learned<TextBatches>> {
+        Ok(self.texts(train, "data.train")?.into())
     }
 
     fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {

@@ -305,7 +305,8 @@ impl TextToText {
     }
 }
 
-fn shown(ids: &[u32], tokenizer: &recurrent_text::Tokenizer) -> Vec<String> {
+/// Tokens as they are shown, with `</s>` behind them.
+pub(crate) fn shown(ids: &[u32], tokenizer: &recurrent_text::Tokenizer) -> Vec<String> {
     let token = |id: &u32| tokenizer.vocabulary().token(*id).unwrap_or_default().to_owned();
     ids.iter().map(token).chain(["</s>".to_owned()]).collect()
 }

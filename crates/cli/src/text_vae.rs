@@ -4,7 +4,7 @@ use burn::prelude::*;
 use recurrent_generative::{KlTerm, MeasuredTexts, SequenceVae, SequenceVaeConfig};
 use recurrent_seq2seq::{
     CrossEntropy, TextBatch,
-    search::{Limits, Sampling},
+    search::{Hypothesis, Limits, Sampling},
 };
 use recurrent_training::{Moment, OutOfRange, Scores};
 
@@ -14,6 +14,7 @@ use crate::{
     experiment::EvaluationConfig,
     report::{Example, Measured, Unit},
     text_model::{EXAMPLES, TextConfig, TextModel},
+    text_to_text::Written,
 };
 
 /// What `config.json` calls a variational autoencoder of texts.
@@ -69,12 +70,13 @@ impl TextConfig for SequenceVaeConfig {
         let again = text.again(model, &some, (&evaluation.search(), longest))?;
         let again = some.iter().zip(again).map(|(text, output)| Example {
             source: (*text).to_owned(),
-            output,
+            output: output.text,
             references: Vec::new(),
         });
         let sampling = Sampling { seed: at.seed, ..Sampling::default() };
         let drawn = text.drawn(model, count, (&Search::Sample(sampling), longest), at)?;
-        let examples = again.chain(drawn.into_iter().map(Example::unasked)).collect();
+        let examples =
+            again.chain(drawn.into_iter().map(|one| Example::unasked(one.text))).collect();
         let latent = measured.latents.map(|latents| latents.report());
         Ok(Measured { scores, unit: Unit::NatsAText, examples, latent })
     }
@@ -97,12 +99,17 @@ impl TextModel<SequenceVaeConfig> {
         codes: Tensor<2>,
         first: u64,
         (search, longest): (&Search, usize),
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let rows = codes.dims()[0];
         let numbers: Vec<u64> = (first..first + rows as u64).collect();
         let limits = Limits::at_most(vec![longest; rows]);
         let found = written(&model.generator(codes), search, &limits, &numbers)?;
-        Ok(found.iter().map(|outputs| self.tokenizer.decode(&outputs[0].tokens)).collect())
+        let best = found.into_iter().filter_map(|outputs| outputs.into_iter().next());
+        let text = |hypothesis: Hypothesis| {
+            let text = self.tokenizer.decode(&hypothesis.tokens);
+            Written { text, hypothesis }
+        };
+        Ok(best.map(text).collect())
     }
 
     /// Every text again, from the mean of its posterior.
@@ -115,7 +122,7 @@ impl TextModel<SequenceVaeConfig> {
         model: &SequenceVae,
         texts: &[&str],
         how: (&Search, usize),
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let ids: Vec<Vec<u32>> = texts.iter().map(|text| self.tokenizer.encode(text)).collect();
         let codes = model.encode(&TextBatch::sentences(&ids).targets).mean;
         self.written(model, codes, 0, how)
@@ -132,7 +139,7 @@ impl TextModel<SequenceVaeConfig> {
         count: usize,
         how: (&Search, usize),
         at: &Moment,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let mut rng = at.rng();
         let mut texts = Vec::with_capacity(count);
         while texts.len() < count {
@@ -157,7 +164,7 @@ impl TextModel<SequenceVaeConfig> {
         ends: [&str; 2],
         steps: usize,
         how: (&Search, usize),
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<Written>> {
         let [from, to] = ends.map(|text| self.tokenizer.encode(text));
         self.written(model, model.between([&from, &to], steps), 0, how)
     }

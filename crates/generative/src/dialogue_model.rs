@@ -76,11 +76,17 @@ impl DialogueModel for Vhred {
 
     fn measure(&self, batches: &Dialogues, rng: &mut impl Rng) -> MeasuredTexts {
         let mut measured = MeasuredTexts::default();
+        // Turns of each conversation before the batch.
+        let mut said = 0;
         walk(batches, |batch, before| {
+            if batch.past == Past::None {
+                said = 0;
+            }
             let TurnParts { reconstruction, kl, posterior, carried } =
                 self.parts(batch, before, rng);
             measured.add(batch.tokens(), reconstruction);
-            measured.add_latent(&posterior, kl, rng);
+            measured.add_latent(&posterior, kl, rng).add_turns(batch.numbers_from(said));
+            said += batch.lengths().steps();
             carried
         });
         assert!(measured.texts > 0, "there are turns to be measured on");

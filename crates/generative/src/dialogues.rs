@@ -49,6 +49,9 @@ pub enum DialogueOrder {
 /// make the batch larger goes by itself.
 const MOST_TOKENS: usize = 1 << 16;
 
+/// The most tokens of turns that are looked at together where nothing is learned, padding included.
+const AT_ONCE: usize = 1 << 11;
+
 /// What a batch is made of: numbers of conversations, and from which turn on.
 #[derive(Clone, Debug)]
 pub struct Chunk {
@@ -70,6 +73,12 @@ impl DialogueBatch {
     /// The turns of all conversations, one conversation after the other: `R` of them.
     pub fn turns(&self) -> Vec<&Turn> {
         self.dialogues.iter().flatten().collect()
+    }
+
+    /// Which turn of its conversation each is, in the order of [`turns`](Self::turns), if `said` came before
+    /// the batch.
+    pub(crate) fn numbers_from(&self, said: usize) -> impl Iterator<Item = usize> {
+        self.dialogues.iter().flat_map(move |turns| said..said + turns.len())
     }
 
     /// How many turns each conversation has, padded to the most, `M`.
@@ -106,6 +115,27 @@ impl DialogueBatch {
         Padded::begun(&self.turns())
     }
 
+    /// What `of` makes of the turns, a row for each, `[R, …]`: it is asked for turns of similar length, by
+    /// their rows. One long turn does not make all the others of a batch as long.
+    pub(crate) fn by_length<const D: usize>(
+        &self,
+        of: impl Fn(&[usize], &[&Turn]) -> Tensor<D>,
+    ) -> Tensor<D> {
+        let turns = self.turns();
+        let pieces = alike(&turns);
+        let made = pieces.iter().map(|rows| {
+            let turns: Vec<&Turn> = rows.iter().map(|row| turns[*row]).collect();
+            of(rows, &turns)
+        });
+        let made = Tensor::cat(made.collect(), 0);
+        let mut index = vec![0; turns.len()];
+        for (place, row) in pieces.into_iter().flatten().enumerate() {
+            index[row] = place;
+        }
+        let index = places(&index, &made.device());
+        made.select(0, index)
+    }
+
     /// Vectors of all turns, `[R, D]`, beside each other by conversation: `[B, M, D]`, zero where one has
     /// no more turns.
     pub(crate) fn nested(&self, vectors: Tensor<2>) -> Tensor<3> {
@@ -135,6 +165,22 @@ impl DialogueBatch {
         let index = places(&index, &all.device());
         all.select(0, index)
     }
+}
+
+/// Rows of turns of similar length together, the short ones first.
+fn alike(turns: &[&Turn]) -> Vec<Vec<usize>> {
+    let mut rows: Vec<usize> = (0..turns.len()).collect();
+    rows.sort_by_key(|row| turns[*row].len());
+    let mut pieces: Vec<Vec<usize>> = Vec::new();
+    for row in rows {
+        // With its end.
+        let longest = turns[row].len() + 1;
+        match pieces.last_mut() {
+            Some(piece) if (piece.len() + 1) * longest <= AT_ONCE => piece.push(row),
+            _ => pieces.push(vec![row]),
+        }
+    }
+    pieces
 }
 
 /// The rows `rows` of `contexts`, `[R, s]`, in that order.
@@ -287,6 +333,27 @@ mod tests {
             }
             assert_eq!(turns, [5, 3, 5, 5]);
         }
+    }
+
+    /// Each row once, those of a piece about as long, and hardly any padding beside a very long turn.
+    #[test]
+    fn turns_of_similar_length_are_looked_at_together() {
+        let mut turns: Vec<Turn> = (0..2000).map(|n| vec![4; n * 7 % 40]).collect();
+        turns[3] = vec![4; 3 * AT_ONCE];
+        let pieces = alike(&turns.iter().collect::<Vec<_>>());
+        let padded: usize = pieces
+            .iter()
+            .map(|rows| {
+                let longest = rows.iter().map(|row| turns[*row].len() + 1).max().unwrap();
+                assert!(rows.len() == 1 || rows.len() * longest <= AT_ONCE, "{rows:?}");
+                rows.len() * longest
+            })
+            .sum();
+        let real: usize = turns.iter().map(|turn| turn.len() + 1).sum();
+        assert!(padded < real * 11 / 10, "{padded} for {real}");
+        let mut rows = pieces.concat();
+        rows.sort_unstable();
+        assert_eq!(rows, (0..2000).collect::<Vec<_>>());
     }
 
     /// However many turns at a time are allowed: what counts is how many there are.

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Context, ContextBias, ContextInput, ContextKind, DialogueBatch, Summary, Turn, TurnDecoder,
     TurnEncoder,
-    dialogues::places,
+    dialogues::{chosen, places},
     sizes::{at_least_one, share},
     turn_decoder::DecoderSizes,
 };
@@ -295,9 +295,15 @@ impl Hred {
 
     /// The vectors of all turns of a batch, `[R, q]`.
     pub(crate) fn read(&self, batch: &DialogueBatch) -> Tensor<2> {
-        let turns = batch.ended();
-        let x = self.embedding.forward(turns.tensor(&self.device()));
-        self.encoder.forward(self.dropout.forward(x), &turns.lengths())
+        let read = |turns: &[&Turn]| {
+            let turns = Padded::ended(turns);
+            let x = self.embedding.forward(turns.tensor(&self.device()));
+            self.encoder.forward(self.dropout.forward(x), &turns.lengths())
+        };
+        match self.device().is_autodiff() {
+            true => read(&batch.turns()),
+            false => batch.by_length(|_, turns| read(turns)),
+        }
     }
 
     /// What was said before each turn, `[R, s]`, given the vectors of all turns, `[R, q]`; and what the
@@ -344,8 +350,11 @@ impl Hred {
 
     /// The negative log-likelihood of each turn, with its `</s>`, made from `c`, `[R, s]`: `[R]`.
     pub(crate) fn nll_from(&self, batch: &DialogueBatch, c: &Tensor<2>) -> Tensor<1> {
-        let readouts = self.readouts(&batch.begun(), c);
-        nll_of_readouts(self.output.forward(readouts, &self.embedding), &batch.ended())
+        batch.by_length(|rows, turns| {
+            let readouts = self.readouts(&Padded::begun(turns), &chosen(c.clone(), rows));
+            let logits = self.output.forward(readouts, &self.embedding);
+            nll_of_readouts(logits, &Padded::ended(turns))
+        })
     }
 
     /// The negative log-likelihood of each turn of a batch, in nats, with its `</s>`: `[R]`, one

@@ -36,6 +36,8 @@ pub struct Latents {
     log_variances: Vec<f64>,
     draws: Vec<f64>,
     kl: Vec<f64>,
+    /// `[N]`, or nothing where examples are no turns.
+    turns: Vec<usize>,
 }
 
 /// What a latent variable is used for.
@@ -47,12 +49,25 @@ pub struct LatentReport {
     pub kl: f64,
     /// The same, dimension by dimension.
     pub kl_by_dimension: Vec<f64>,
+    /// That of the first turns of all conversations, of the second ones, and so on; empty where examples
+    /// are no turns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kl_by_turn: Vec<TurnKl>,
     /// Dimensions whose mean varies from example to example.
     pub active_units: usize,
     /// What a draw tells of its example, in nats; over the first thousand, so at most 6.9.
     pub mutual_information: f64,
     /// Whether the posterior has collapsed.
     pub collapse: Collapse,
+}
+
+/// The divergence of all turns that have the same number in their conversations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnKl {
+    /// How many there are.
+    pub turns: usize,
+    /// Their divergence, in nats a turn.
+    pub kl: f64,
 }
 
 /// Whether a posterior is the prior.
@@ -85,6 +100,11 @@ impl Latents {
         put(&mut self.means, posterior.mean.clone());
         put(&mut self.log_variances, posterior.log_variance.clone());
         put(&mut self.kl, kl);
+    }
+
+    /// Says which turns of their conversations the examples of a batch are, the first being 0.
+    pub fn add_turns(&mut self, numbers: impl IntoIterator<Item = usize>) {
+        self.turns.extend(numbers);
     }
 
     /// Examples so far.
@@ -125,6 +145,7 @@ impl Latents {
         LatentReport {
             examples,
             kl: kl_by_dimension.iter().sum(),
+            kl_by_turn: self.kl_by_turn(),
             active_units: self.active().len(),
             mutual_information: self.mutual_information(),
             collapse: match silent {
@@ -134,6 +155,19 @@ impl Latents {
             },
             kl_by_dimension,
         }
+    }
+
+    fn kl_by_turn(&self) -> Vec<TurnKl> {
+        let most = self.turns.iter().max().map_or(0, |last| last + 1);
+        let mut by_turn = vec![TurnKl::default(); most];
+        for (number, kl) in self.turns.iter().zip(self.kl.chunks(self.d_latent.max(1))) {
+            by_turn[*number].turns += 1;
+            by_turn[*number].kl += kl.iter().sum::<f64>();
+        }
+        for TurnKl { turns, kl } in &mut by_turn {
+            *kl /= (*turns).max(1) as f64;
+        }
+        by_turn
     }
 
     fn mutual_information(&self) -> f64 {
@@ -226,6 +260,7 @@ mod tests {
         assert!((report.kl_by_dimension[0] - by_hand).abs() < 1e-9, "{report:?}");
         let sum: f64 = report.kl_by_dimension.iter().sum();
         assert!((report.kl - sum).abs() < 1e-12);
+        assert!(report.kl_by_turn.is_empty());
         let partial = gathered(&rows, 1.0);
         assert_eq!((partial.collapse, partial.active_units), (Collapse::Partial, 1));
         assert_eq!([partial.silent(), report.silent()], [1, 0]);

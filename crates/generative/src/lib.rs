@@ -56,7 +56,7 @@ pub use flat_dialogues::FlatDialogues;
 pub use gaussian::{DiagonalGaussian, standard_log_density};
 pub use hred::{CarriedContext, Hred, HredConfig, TurnGenerator};
 pub use kl_term::{Annealing, FreeBits, KlTerm};
-pub use latent_report::{Collapse, LatentReport, Latents};
+pub use latent_report::{Collapse, LatentReport, Latents, TurnKl};
 pub use measured_texts::MeasuredTexts;
 pub use picture_model::{MeasuredBound, PictureModel, standard_quantile};
 pub use pictures::{Distortion, PictureBatch, PictureBatches, Pictures, Shown, one_hot};

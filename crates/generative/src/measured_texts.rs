@@ -48,15 +48,17 @@ impl MeasuredTexts {
     }
 
     /// Takes in the latent variable of a batch: its posterior, and the divergences from the prior,
-    /// `[B, Z]`.
+    /// `[B, Z]`. What is known of it so far.
     pub(crate) fn add_latent(
         &mut self,
         posterior: &DiagonalGaussian,
         kl: Tensor<2>,
         rng: &mut impl Rng,
-    ) {
+    ) -> &mut Latents {
         self.kl += sum(kl.clone().sum_dim(1).squeeze_dim(1));
-        self.latents.get_or_insert_default().add(posterior, kl, rng);
+        let latents = self.latents.get_or_insert_default();
+        latents.add(posterior, kl, rng);
+        latents
     }
 }
 

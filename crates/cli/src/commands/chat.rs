@@ -1,6 +1,9 @@
 //! `recurrent chat`: a conversation with a model, a line a turn.
 
-use std::io::{self, BufRead, Write};
+use std::{
+    io::{self, BufRead, Write},
+    num::NonZeroUsize,
+};
 
 use anyhow::Context;
 use burn::prelude::*;
@@ -20,12 +23,16 @@ use crate::{
 
 /// What a line can say to the program instead of to the model.
 const HELP: &str = "\
-/z          show other replies, each from another draw of the latent variable
+/z          show other replies, `/z 3` three: each from another draw of the latent variable, and of
+            words with --sample; where nothing is drawn, the next best of the beam
 /take N     say the one with this number instead
 /seed N     draw from here on as this number says
 /reset      begin a new conversation
 /help       show this
 /quit       end, as the end of the input does";
+
+/// The most replies that `/z` can be asked for.
+const MOST: usize = 100;
 
 /// See [`args::Chat`].
 ///
@@ -131,10 +138,13 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
         };
         let (command, argument) = command.split_once(' ').unwrap_or((command, ""));
         match command {
-            "z" => self.others(out)?,
+            "z" => self.others(argument, out)?,
             "take" => self.take(argument, out)?,
             "seed" => match argument.trim().parse() {
-                Ok(seed) => (self.seed, self.step) = (seed, 0),
+                Ok(seed) => {
+                    (self.seed, self.step) = (seed, 0);
+                    self.say(out, &format!("seed {seed}"))?;
+                }
                 Err(_) => {
                     self.say(
                         out,
@@ -183,22 +193,49 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
     }
 
     /// What the model says, by one of the draws of a turn.
-    fn reply(&self, state: &AnyState, [draw, step]: [usize; 2]) -> anyhow::Result<String> {
+    fn reply(&self, state: &AnyState, draw: [usize; 2]) -> anyhow::Result<String> {
+        let best = self.found(state, draw, &self.search)?.into_iter().next();
+        best.context("a reply for every context")
+    }
+
+    /// All that `search` finds by one of the draws of a turn, best first.
+    fn found(
+        &self,
+        state: &AnyState,
+        [draw, step]: [usize; 2],
+        search: &Search,
+    ) -> anyhow::Result<Vec<String>> {
         let at = Moment { seed: self.seed, epoch: draw, step };
         let context: Tensor<2> = self.model.hred().vector(state);
-        let how = (&self.search, self.arguments.longest.get());
-        let found = self.talker.replies(self.model, &context, how, &at)?;
-        found.into_iter().next().context("a reply for every context")
+        let how = (search, self.arguments.longest.get());
+        let found = self.talker.all_replies(self.model, &context, how, &at)?;
+        found.into_iter().next().context("replies for every context")
     }
 
     /// Other replies to the last turn.
-    fn others(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Some(Replied { before, step, mut offered }) = self.last.take() else {
+    fn others(&mut self, argument: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+        let count = match argument.trim() {
+            "" => Some(self.arguments.replies),
+            count => count.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST),
+        };
+        let Some(count) = count.map(NonZeroUsize::get) else {
+            let text = format!("/z may be followed by a number from 1 to {MOST}, got `{argument}`");
+            return self.say(out, &text);
+        };
+        let Some(Replied { before, step, mut offered }) = self.last.clone() else {
             return self.say(out, "nothing was said yet that could be replied to");
         };
         offered.truncate(1);
-        for draw in 1..self.arguments.replies.get() {
-            offered.push(self.reply(&before, [draw, step])?);
+        if self.draws() {
+            for draw in 1..count {
+                offered.push(self.reply(&before, [draw, step])?);
+            }
+        } else {
+            for other in self.found(&before, [0, step], &self.wide_enough_for(count))? {
+                if offered.len() < count && !offered.contains(&other) {
+                    offered.push(other);
+                }
+            }
         }
         if self.arguments.format.json {
             writeln!(out, "{}", serde_json::json!({ "replies": offered }))?;
@@ -209,6 +246,21 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
         }
         self.last = Some(Replied { before, step, offered });
         Ok(())
+    }
+
+    /// Whether the model can say something else to the same.
+    fn draws(&self) -> bool {
+        C::KIND == VHRED || matches!(self.search, Search::Sample(_))
+    }
+
+    /// The search, as a beam that finds so many replies.
+    fn wide_enough_for(&self, count: usize) -> Search {
+        let beam = match &self.search {
+            Search::Beam(beam) => beam.clone(),
+            Search::Greedy | Search::Sample(_) => Beam::new(1),
+        };
+        let width = beam.width.max(count);
+        Search::Beam(Beam { width, n_best: width, ..beam })
     }
 
     /// One of the other replies in the place of the last.

@@ -18,6 +18,8 @@ use crate::{
     experiment::{Experiment, ModelConfig},
     flat_model::FlatTask,
     folder::ModelFolder,
+    gallery::write_into,
+    latent_pictures::drawings,
     replies::Replies,
     report::Measured,
     task::Task,
@@ -39,6 +41,9 @@ pub fn evaluate(
         bail!("models of conversations are evaluated one at a time");
     };
     refuse_others(arguments)?;
+    if arguments.pictures.is_some() && !matches!(experiment.model, ModelConfig::Vhred(_)) {
+        bail!("--pictures: {} has no latent variable to draw", path.display());
+    }
     let device = arguments.device.name.open()?;
     let folder = ModelFolder::open(path)?;
     let file = DialogueFile { path: arguments.data.clone(), ..files.test_or_valid().clone() };
@@ -70,7 +75,11 @@ pub fn evaluate(
             bail!("{}/training.toml is not of a model of conversations", path.display())
         }
     };
-    show_set(&measured, dialogues.count(), arguments, out)
+    show_set(&measured, dialogues.count(), arguments, out)?;
+    match (&arguments.pictures, &measured.latent) {
+        (Some(folder), Some(latent)) => Ok(write_into(&drawings(latent)?, folder)?),
+        _ => Ok(()),
+    }
 }
 
 struct Job<'a> {
@@ -120,7 +129,6 @@ fn refuse_others(arguments: &args::Evaluate) -> anyhow::Result<()> {
         ("--pivot", arguments.pivot.is_some()),
         ("--each", arguments.each),
         ("--by-length", arguments.by_length.is_some()),
-        ("--pictures", arguments.pictures.is_some()),
         ("several --beam", arguments.beam.len() > 1),
     ];
     match given.iter().find(|(_, given)| *given) {

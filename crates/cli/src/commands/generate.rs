@@ -6,8 +6,13 @@ use std::io::Write;
 use anyhow::bail;
 use burn::prelude::*;
 use recurrent_generative::SequenceVaeConfig;
-use recurrent_seq2seq::{LanguageModelConfig, search::Sampling};
+use recurrent_seq2seq::{
+    LanguageModelConfig,
+    search::{Ending, Sampling},
+};
+use recurrent_text::Tokenizer;
 use recurrent_training::Moment;
+use serde::Serialize;
 
 use super::{evaluate::trained_with, pictures};
 use crate::{
@@ -16,11 +21,27 @@ use crate::{
     folder::ModelFolder,
     picture_model::{AUTOENCODER, VAE},
     text_model::{self, TextModel},
+    text_to_text::{Written, shown},
     text_vae::SEQUENCE_VAE,
 };
 
 /// The most tokens of a text, if nothing else is said.
 const LENGTH: usize = 500;
+
+/// A text, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Output<'a> {
+    text: &'a str,
+    /// What of it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<&'a str>,
+    /// What was written behind that, token by token, and how likely it is: of an autoencoder for the
+    /// code that it was written from.
+    tokens: Vec<String>,
+    log_prob: f64,
+    token_log_probs: &'a [f64],
+    ending: Ending,
+}
 
 /// See [`args::Generate`].
 ///
@@ -56,10 +77,8 @@ fn from_prompt(
     }
     let prompt = arguments.prompt.as_deref().unwrap_or_default();
     let sampling = Sampling { count: arguments.count.get(), ..arguments.drawing.sampling() };
-    for written in text.write(&model, prompt, &sampling, length(arguments))? {
-        writeln!(out, "{prompt}{written}")?;
-    }
-    Ok(())
+    let texts = text.write(&model, prompt, &sampling, length(arguments))?;
+    show(arguments, &text.tokenizer, &texts, out)
 }
 
 /// A variational autoencoder of texts writes, from its prior or between two texts.
@@ -92,8 +111,32 @@ fn from_codes(
             text.drawn(&model, arguments.count.get(), how, &at)?
         }
     };
-    for written in texts {
-        writeln!(out, "{written}")?;
+    show(arguments, &text.tokenizer, &texts, out)
+}
+
+/// Texts, a line each, what they began with in front.
+fn show(
+    arguments: &args::Generate,
+    tokenizer: &Tokenizer,
+    texts: &[Written],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let prompt = arguments.prompt.as_deref().unwrap_or_default();
+    for Written { text, hypothesis } in texts {
+        let text = format!("{prompt}{text}");
+        if arguments.format.json {
+            let output = Output {
+                text: &text,
+                prompt: arguments.prompt.as_deref(),
+                tokens: shown(&hypothesis.tokens, tokenizer),
+                log_prob: hypothesis.log_prob,
+                token_log_probs: &hypothesis.token_log_probs,
+                ending: hypothesis.ending,
+            };
+            writeln!(out, "{}", serde_json::to_string(&output)?)?;
+        } else {
+            writeln!(out, "{text}")?;
+        }
     }
     Ok(())
 }

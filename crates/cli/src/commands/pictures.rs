@@ -14,7 +14,7 @@ use crate::{
     data::ExampleSet,
     experiment::{Experiment, ModelConfig},
     folder::ModelFolder,
-    gallery::{self, Drawings},
+    gallery::write_into,
     picture::Grid,
     picture_files::{IdxFiles, PicturesConfig},
     picture_model::{About, PictureTask, VAE, load},
@@ -74,7 +74,7 @@ pub fn evaluate(
     };
     show_set(&measured, count, arguments, out)?;
     match &arguments.pictures {
-        Some(folder) => write(&drawings, folder),
+        Some(folder) => Ok(write_into(&drawings, folder)?),
         None => Ok(()),
     }
 }
@@ -106,19 +106,6 @@ fn refuse(given: &[(&str, bool)], path: &Path, what: &str) -> anyhow::Result<()>
             bail!("{flag} is for models of texts, and {} is a model of {what}", path.display())
         }
     }
-}
-
-/// Puts drawings into a folder that is no model's.
-fn write(drawings: &Drawings, folder: &Path) -> anyhow::Result<()> {
-    make_folder(folder)?;
-    for (name, drawing) in drawings {
-        let (ending, bytes) = match drawing {
-            gallery::Drawing::Svg(svg) => ("svg", svg.clone().into_bytes()),
-            gallery::Drawing::Grey(grid) => ("png", grid.png()),
-        };
-        write_atomically(&folder.join(format!("{name}.{ending}")), &bytes)?;
-    }
-    Ok(())
 }
 
 /// Draws pictures from the prior.
@@ -170,12 +157,22 @@ pub fn generate(
     }
     make_folder(to)?;
     let digits = count.to_string().len();
+    let mut files = Vec::with_capacity(count);
     for (n, picture) in values.chunks(rows * columns).enumerate() {
         let file = to.join(format!("{:0digits$}.png", n + 1));
         write_atomically(&file, &Grid::one([rows, columns], picture).png())?;
+        files.push(file.display().to_string());
     }
-    let grid = Grid { rows, columns, across: ACROSS.min(count), values };
-    write_atomically(&to.join("grid.png"), &grid.png())?;
+    let (grid, all) = (Grid { rows, columns, across: ACROSS.min(count), values }, "grid.png");
+    write_atomically(&to.join(all), &grid.png())?;
+    if arguments.format.json {
+        let mut json =
+            serde_json::json!({ "pictures": files, "grid": to.join(all).display().to_string() });
+        if classes > 0 {
+            json["labels"] = labels.into();
+        }
+        return Ok(writeln!(out, "{json}")?);
+    }
     let (shown, count) = (to.display(), grouped(count));
     Ok(writeln!(out, "{shown} has {count} pictures, and grid.png with all of them")?)
 }

@@ -5,17 +5,19 @@ use std::io::{self, BufRead, Write};
 use anyhow::Context;
 
 use crate::{
-    any_translator::Architecture, args, args::Side, examples::Tokenizers, folder::ModelFolder,
-    text_model, text_vae,
+    any_translator::Architecture, args, args::Side, dialogue_model, examples::Tokenizers,
+    folder::ModelFolder, text_model, text_vae,
 };
 
 /// The kinds of models that read texts.
-const TEXTS: [&str; 5] = [
+const TEXTS: [&str; 7] = [
     Architecture::SEQ2SEQ,
     Architecture::GNMT,
     Architecture::QUANTIZED_GNMT,
     text_model::KIND,
     text_vae::SEQUENCE_VAE,
+    dialogue_model::HRED,
+    dialogue_model::VHRED,
 ];
 
 /// See [`args::Tokenize`].

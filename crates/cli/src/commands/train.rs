@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use burn::{module::Module, prelude::*};
 use recurrent_training::{
     Best, Ended, EpochRecord, Interrupter, Moment, Progress, Start, TrainConfig, Trained, Training,
@@ -29,7 +29,7 @@ use crate::{
     report::{self, Measured, Report},
     series_model::LEAD_IN,
     settings::{self, Difference},
-    task::{Task, Translation},
+    task::{Learned, Task, Translation},
     terminal::Stream,
     text_model::{TextConfig, TextTask},
 };
@@ -118,7 +118,7 @@ impl Job<'_> {
         data: &Data<T::Set>,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let batches = task.batches(&data.train)?;
+        let Learned { batches, cut } = task.batches(&data.train)?;
         let valid = task.validation(&data.valid)?;
         if let Some(test) = &data.test {
             // Better now than after the last epoch.
@@ -128,9 +128,16 @@ impl Job<'_> {
         device.seed(self.experiment.training.seed);
         let fresh = match &self.arguments.init {
             None => task.init(&device),
-            Some(other) => task.init_from(other, &device)?,
+            Some(other) => {
+                let begun = task.init_from(&ModelFolder::open(other)?, &device);
+                begun.map_err(|reason| anyhow!("--init {}: {reason:#}", other.display()))?
+            }
         };
         let mut folder = self.folder(task, &data.fingerprints())?;
+        if let Some(cut) = cut.filter(|cut| cut.cut > 0) {
+            // If standard error is closed nobody wants to know.
+            let _ = writeln!(io::stderr(), "{cut}");
+        }
         let began = Instant::now();
         let interrupter = Interrupter::new();
         let stopper = interrupter.clone();
@@ -178,7 +185,8 @@ impl Job<'_> {
         let moment = Moment { seed: self.experiment.training.seed, epoch: 0, step: 0 };
         self.draw_curve(&trained, &folder)?;
         let measured = task.report(&trained.model, examples, &moment, &folder)?;
-        let report = report(set, measured, &trained, began.elapsed());
+        let pictures = folder.pictures()?;
+        let report = Report { cut, pictures, ..report(set, measured, &trained, began.elapsed()) };
         self.finish(&report, &mut folder, out)
     }
 
@@ -253,6 +261,7 @@ fn report<M: Module>(
     Report {
         set,
         measured,
+        cut: None,
         best_epoch: match trained.best {
             Some(Best::Epoch(ref record)) => Some(record.epoch),
             Some(Best::Average(_)) | None => None,
@@ -262,6 +271,7 @@ fn report<M: Module>(
         steps: trained.steps,
         parameters: trained.model.num_params(),
         seconds: time.as_secs_f64(),
+        pictures: Vec::new(),
         history: trained.history.iter().map(EpochRecord::to_json).collect(),
     }
 }

@@ -386,6 +386,26 @@ impl ModelFolder {
         self.write_into_pictures(&format!("{name}.png"), png)
     }
 
+    /// The names of all pictures, in their order.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be listed.
+    pub fn pictures(&self) -> Result<Vec<String>, FolderError> {
+        let path = self.path.join(PICTURES);
+        let listed = || -> io::Result<Vec<String>> {
+            let names = fs::read_dir(&path)?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+            let mut names = names.collect::<io::Result<Vec<String>>>()?;
+            names.sort_unstable();
+            Ok(names)
+        };
+        match path.exists() {
+            true => listed().map_err(|reason| FolderError::Read { path: path.clone(), reason }),
+            false => Ok(Vec::new()),
+        }
+    }
+
     fn write_into_pictures(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FolderError> {
         let folder = self.path.join(PICTURES);
         make_folder(&folder)?;

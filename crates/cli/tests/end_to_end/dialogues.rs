@@ -82,6 +82,10 @@ fn a_model_with_a_latent_variable_is_measured_as_after_training() {
     for part in ["ppl_prior", "iw_ppl", "distinct_2", "active units", "the posterior has"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    for name in ["kl_by_dimension.svg", "kl_by_turn.svg", "learning_curve.svg"] {
+        let svg = fs::read_to_string(shop.path("model/pictures").join(name)).unwrap();
+        assert!(svg.starts_with("<svg") && said.contains(name), "{name}: {said}");
+    }
     let (trained, measured) = (shop.json("model/metrics.json"), evaluate(&shop, &[]));
     assert_eq!(trained["scores"], measured["scores"]);
     assert_eq!(trained["latent"], measured["latent"]);
@@ -90,8 +94,38 @@ fn a_model_with_a_latent_variable_is_measured_as_after_training() {
     // A tighter bound, by three draws a turn.
     assert!(score("iw_ppl") < score("ppl") * 1.02, "{measured}");
     assert_eq!(measured["latent"]["kl_by_dimension"].as_array().unwrap().len(), 3);
+    // Conversations have two to five turns.
+    let by_turn = measured["latent"]["kl_by_turn"].as_array().unwrap().iter();
+    let turns: Vec<u64> = by_turn.map(|of| of["turns"].as_u64().unwrap()).collect();
+    assert_eq!(turns, [8, 8, 6, 4, 2]);
+    assert_eq!(evaluate(&shop, &["--pictures", "drawn"])["scores"], measured["scores"]);
+    for name in ["kl_by_dimension.svg", "kl_by_turn.svg"] {
+        let [then, now] = ["model/pictures", "drawn"].map(|to| fs::read(shop.path(to).join(name)));
+        assert!(then.unwrap() == now.unwrap(), "{name}");
+    }
     let again = evaluate(&shop, &["--beam", "2"]);
     assert_eq!(again["scores"]["nll"], measured["scores"]["nll"]);
+}
+
+/// How much of the conversations is not learned from is said before the training, and stays in its report.
+#[rstest]
+#[case(VHRED.to_owned())]
+#[case(flat())]
+fn turns_that_are_cut_are_counted(#[case] config: String) {
+    let shop = shop(&config);
+    let short = ["--set", "data.dialogues.longest=2", "--set", "training.epochs=1"];
+    let said = shop.train(&short);
+    // "red it was", once a conversation; it has a turn before it and up to three between.
+    let line = "40 of 140 turns are cut at 2 tokens\n";
+    assert!(said.err.starts_with(line), "{}", said.err);
+    assert!(said.done().contains(line));
+    let cut = serde_json::json!({ "cut": 40, "turns": 140, "longest": 2 });
+    assert_eq!(shop.json("model/metrics.json")["cut"], cut);
+    fs::remove_dir_all(shop.path("model")).unwrap();
+    let said = shop.train(&["--set", "data.dialogues.longest=3", "--set", "training.epochs=1"]);
+    assert!(!said.err.contains("are cut"), "{}", said.err);
+    said.done();
+    assert_eq!(shop.json("model/metrics.json")["cut"]["cut"], 0);
 }
 
 /// a training that was stopped ends with the bits of one that was not.
@@ -132,7 +166,8 @@ fn a_latent_variable_can_be_added_to_a_trained_model() {
     }
     fs::remove_dir_all(shop.path("model")).unwrap();
     let wide = ["--init", "trained", "--set", "model.vhred.hred.d_decoder=9"];
-    shop.train(&wide).refused_for(&["--init trained", "d_decoder", "8 there and 9 here"]);
+    shop.train(&wide)
+        .refused_for(&["--init trained: `model.vhred.hred.d_decoder` is 8 there and 9 here"]);
 }
 
 /// What is said is replied to line by line, the same for the same seed, and the commands do what they say.
@@ -160,9 +195,42 @@ fn a_conversation_goes_on_line_by_line(#[case] config: String) {
     // Another seed offers other replies to the turn before it, and that turn stays what it was.
     let json = chat(&["--json"], "say red\n/seed 9\n/z\n");
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[1]["replies"][0], lines[0]["reply"], "{json}");
+    assert_eq!(lines[1]["note"], "seed 9");
+    assert_eq!(lines[2]["replies"][0], lines[0]["reply"], "{json}");
+    // As many as are asked for, and every line has an answer.
+    let json = chat(&["--json"], "say red\n/z 3\n/z 0\n/z many\n/z 101\n");
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), lines[1]["replies"].as_array().unwrap().len()), (5, 3), "{json}");
+    for (line, got) in lines[2..].iter().zip(["0", "many", "101"]) {
+        assert_eq!(
+            line["note"],
+            format!("/z may be followed by a number from 1 to 100, got `{got}`")
+        );
+    }
     // The end of what is said is the end.
     assert_eq!(chat(&[], "/quit\nsay red\n"), "");
+}
+
+/// Where nothing is drawn the same would come again and again: the next best of a beam are shown.
+#[test]
+fn without_anything_to_draw_other_replies_are_the_next_best() {
+    let shop = shop(&hred());
+    shop.train(&[]).done();
+    for beam in ["1", "4"] {
+        let chat = ["chat", "model", "--json", "--beam", beam];
+        let json = shop.run(&chat, "say red\n/z 3\n/z 3\n/take 3\n").done();
+        let lines: Vec<Value> =
+            json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let replies: Vec<&str> = lines[1]["replies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap())
+            .collect();
+        assert_eq!((replies.len(), &lines[0]["reply"]), (3, &replies[0].into()), "{json}");
+        assert!(replies[1] != replies[0] && replies[2] != replies[1] && replies[2] != replies[0]);
+        assert_eq!((&lines[2], &lines[3]["note"]), (&lines[1], &replies[2].into()), "{json}");
+    }
 }
 
 /// Vectors of words measure how near replies are.
@@ -220,7 +288,10 @@ fn other_commands_name_what_they_need() {
     shop.run(&["generate", "model"], "").refused_for(&["`hred`", "language_model"]);
     let evaluate = ["evaluate", "model", "--data", "valid.jsonl", "--to", "es"];
     shop.run(&evaluate, "").refused_for(&["--to", "a model of conversations"]);
+    let drawn = ["evaluate", "model", "--data", "valid.jsonl", "--pictures", "drawn"];
+    shop.run(&drawn, "").refused_for(&["--pictures", "no latent variable"]);
     assert!(shop.run(&["inspect", "model"], "").done().contains("hred"));
+    assert_eq!(shop.run(&["tokenize", "model"], "say red\n").done(), "say red\n");
     fs::remove_dir_all(shop.path("model")).unwrap();
     shop.write("run.toml", flat());
     shop.train(&["--set", "training.epochs=1"]).done();

@@ -1,5 +1,7 @@
 //! What `generate` writes.
 
+use serde_json::Value;
+
 use crate::workshop::{LANGUAGE, MODELS, Workshop};
 
 #[test]
@@ -19,6 +21,34 @@ fn texts_go_on_from_their_prompt() {
     let out = MODELS.run(&arguments, "").done();
     assert_eq!(out.lines().count(), 5);
     assert!(out.lines().all(|line| line.starts_with("ab") && line.len() <= 5), "{out}");
+}
+
+/// An object a line: the same texts, token by token, with how likely each is.
+#[test]
+fn texts_are_written_for_programs() {
+    let arguments = ["generate", "language", "--prompt", "ab", "--count", "20", "--length", "4"];
+    let plain = MODELS.run(&arguments, "").done();
+    let json = MODELS.run(&[&arguments[..], &["--json"]].concat(), "").done();
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<&str> = lines.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, plain.lines().collect::<Vec<_>>());
+    for line in &lines {
+        let list = |key: &str| line[key].as_array().unwrap();
+        let sum: f64 = list("token_log_probs").iter().map(|one| one.as_f64().unwrap()).sum();
+        let log_prob = line["log_prob"].as_f64().unwrap();
+        assert!(log_prob < 0.0 && (log_prob - sum).abs() < 1e-9, "{line}");
+        // Letters are tokens.
+        let tokens: Vec<&str> = list("tokens").iter().map(|one| one.as_str().unwrap()).collect();
+        let text = line["text"].as_str().unwrap();
+        // Special tokens are not shown.
+        let letters = tokens.iter().copied().filter(|token| !token.starts_with('<'));
+        assert_eq!(format!("ab{}", letters.collect::<String>()), text, "{line}");
+        assert_eq!(tokens.last(), Some(&"</s>"), "{line}");
+        assert!(line["ending"] == "written" || line["ending"] == "cut", "{line}");
+        assert_eq!((tokens.len(), &line["prompt"]), (list("token_log_probs").len(), &"ab".into()));
+    }
+    let unasked = MODELS.run(&["generate", "language", "--json"], "").done();
+    assert!(!unasked.contains("prompt"), "{unasked}");
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn another_model_is_gone_on_with() {
         shop.run(&[&arguments, more].concat(), "")
     };
     begin(&["--set", "model.vae.d_latent=3"])
-        .refused_for(&["--init model: `config.d_latent` is 2 there and 3 here"]);
+        .refused_for(&["--init model: `model.vae.d_latent` is 2 there and 3 here"]);
     shop.write("autoencoder.toml", AUTOENCODER);
     let other = ["train", "autoencoder.toml", "--out", "next", "--init", "model"];
     shop.run(&other, "").refused_for(&["model holds a model of the kind `vae`", "`autoencoder`"]);
@@ -240,6 +240,13 @@ fn a_model_that_is_told_draws_what_it_is_asked_for() {
     let picture = |name: &str| fs::read(shop.path(name)).unwrap();
     assert!(picture("ones/2.png") == picture("all/2.png"));
     assert!(picture("ones/1.png") != picture("all/1.png"));
+    let json: Value = serde_json::from_str(&draw(&["--json"], "named").done()).unwrap();
+    let files = json["pictures"].as_array().unwrap();
+    assert_eq!((files.len(), &json["labels"]), (3, &serde_json::json!([0, 1, 2])));
+    for file in files.iter().chain([&json["grid"]]) {
+        is_png(&shop, file.as_str().unwrap());
+    }
+    assert!(picture(files[1].as_str().unwrap()) == picture("all/2.png"));
     draw(&["--label", "3"], "none").refused_for(&["--label 3: model knows labels below 3"]);
     let arguments = ["evaluate", "model", "--data", "test.idx"];
     shop.run(&arguments, "").refused_for(&["`--data` has no labels"]);

@@ -138,7 +138,7 @@ fn another_model_is_gone_on_with() {
         shop.run(&[&arguments, more].concat(), "")
     };
     begin(&["--set", "model.sequence_vae.d_latent=6"])
-        .refused_for(&["--init model: `d_latent` is 3 there and 6 here"]);
+        .refused_for(&["--init model: `model.sequence_vae.d_latent` is 3 there and 6 here"]);
     begin(&["--set", "model.sequence_vae.word_dropout=0.0"]).done();
     let first = |model: &str| {
         let history = &shop.json(&format!("{model}/metrics.json"))["history"];
@@ -164,6 +164,12 @@ fn texts_are_drawn_from_the_prior_by_their_seed() {
     assert_ne!(drawn, cold);
     // The coldest draw is the likeliest token of each step, of the same codes.
     assert_eq!(cold, write(&["--seed", "3", "--beam", "1"]));
+    let json = write(&["--seed", "3", "--json"]);
+    let lines = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let texts: Vec<&str> = lines.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, drawn.lines().collect::<Vec<_>>());
+    assert!(lines.iter().all(|line| line["log_prob"].as_f64().unwrap() < 0.0), "{json}");
     let short = write(&["--length", "2"]);
     assert!(short.lines().all(|line| line.len() <= 2), "{short}");
     // More texts begin with the same ones.

@@ -218,6 +218,23 @@ fn hr_5_a_batch_is_as_single_runs_and_chunks_as_the_whole(#[case] config: HredCo
     close(&chunked[..3], &[together[3], together[4], together[0]]);
 }
 
+/// HR-5: beside very long turns, for which a batch is looked at in pieces, every turn is found as likely as
+/// in a batch of its conversation alone, and all of them as while learning, where there are no pieces.
+#[test]
+fn hr_5_turns_of_all_lengths_are_measured_alike() {
+    let model = model(&config());
+    let turn = |n: usize| (0..n).map(|m| 4 + ((m * m + n) % 5) as u32).collect::<Turn>();
+    let said: Vec<Vec<Turn>> =
+        [[2500, 3], [1, 900], [40, 2], [700, 700]].map(|turns| turns.map(turn).to_vec()).to_vec();
+    let valid = model.valid();
+    let together = nll(&valid, said.clone());
+    let alone: Vec<f64> = said.iter().flat_map(|turns| nll(&valid, vec![turns.clone()])).collect();
+    close(&together, &alone);
+    let learned = model.learn(&DialogueBatch::whole(said), None, &AT).0.nll;
+    let sum = together.iter().sum::<f64>();
+    assert!((learned.into_scalar::<f64>() / sum - 1.0).abs() < 1e-12, "{sum}");
+}
+
 /// HR-6: from one context there is one likeliest reply.
 #[test]
 fn hr_6_the_likeliest_reply_is_always_the_same() {

@@ -9,8 +9,8 @@ use rstest::rstest;
 
 use super::hred::{config as hred_config, dialogues, model as hred_model};
 use crate::{
-    Annealing, BagOfWords, ContextBias, DialogueBatch, FreeBits, HredConfig, KlTerm, Latent,
-    MadeFrom, TurnParts, Vhred, VhredConfig,
+    Annealing, BagOfWords, ContextBias, DialogueBatch, DialogueModel, DialogueOrder, Dialogues,
+    FreeBits, HredConfig, KlTerm, Latent, MadeFrom, TurnParts, Vhred, VhredConfig,
 };
 
 const AT: Moment = Moment { seed: 1, epoch: 1, step: 3 };
@@ -144,6 +144,29 @@ fn vh_7_a_bag_has_no_order() {
     let end = told(&config, vec![]);
     let twice = told(&config, vec![4, 4, 5]);
     assert!((twice - (2.0 * (four - end) + (five - end) + end)).abs() < 1e-10);
+}
+
+/// The divergence by the number of the turn, in chunks as in one piece: of as many turns as there are
+/// conversations that get so far, and in the mean over all turns the divergence itself.
+#[test]
+fn divergences_are_told_apart_by_the_number_of_the_turn() {
+    let model = model(&config()).valid();
+    let report = |turns| {
+        let batches = Dialogues::new(dialogues(), 3, turns, DialogueOrder::Sorted);
+        model.measure(&batches, &mut AT.rng()).latents.unwrap().report()
+    };
+    let (whole, chunks) = (report(9), report(1));
+    let counts: Vec<usize> = whole.kl_by_turn.iter().map(|of| of.turns).collect();
+    assert_eq!(counts, [3, 2, 1]);
+    let all: f64 = whole.kl_by_turn.iter().map(|of| of.kl * of.turns as f64).sum();
+    assert!((all / 6.0 - whole.kl).abs() < 1e-10, "{whole:?}");
+    for (whole, chunk) in whole.kl_by_turn.iter().zip(&chunks.kl_by_turn) {
+        assert!(whole.turns == chunk.turns && (whole.kl - chunk.kl).abs() < 1e-10, "{chunks:?}");
+    }
+    // The third turn is one alone.
+    let TurnParts { kl, .. } = model.parts(&batch(), None, &mut AT.rng());
+    let third: f64 = kl.narrow(0, 2, 1).sum().into_scalar();
+    assert!((whole.kl_by_turn[2].kl - third).abs() < 1e-10, "{whole:?}");
 }
 
 /// VH-8: with more draws the bound is tighter, in expectation.
