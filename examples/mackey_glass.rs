@@ -24,7 +24,7 @@ use recurrent_cells::{Cell, LeakyCell, Stack};
 use recurrent_examples::start;
 use recurrent_reservoir::{
     EchoStateNetwork, EsnConfig, FeaturesConfig, OneOrEach, ReservoirConfig, Series, mackey_glass,
-    metrics::nrmse, signals,
+    metrics::nrmse,
 };
 use recurrent_seq2seq::{self as seq2seq, Forecaster, Says, WindowBatches, Windows};
 use recurrent_training::{Batches, Learn, Moment};
@@ -146,7 +146,7 @@ mod tests {
     /// The cell says what the network says, up to single precision.
     #[test]
     fn a_cell_is_its_reservoir() {
-        let [u, d] = Series::of(signals::mackey_glass(17, STEPS, 1)).ahead(1);
+        let [u, d] = Series::of(mackey_glass::squashed(17, STEPS, 1)).ahead(1);
         let frozen = frozen(&u.slice(0..LEARNED), &d.slice(0..LEARNED)).unwrap();
         let y = frozen.run(&u, &mut frozen.start()).unwrap();
         let expected = nrmse(&y.values()[LEARNED..], &d.values()[LEARNED..]);

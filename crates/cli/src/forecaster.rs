@@ -1,7 +1,5 @@
 //! A model of series that is trained by gradient, with all it takes to train, measure and use it.
 
-use std::path::Path;
-
 use anyhow::{Context, bail, ensure};
 use burn::prelude::*;
 use recurrent_cells::{AnyCell, Cell};
@@ -15,8 +13,7 @@ use crate::{
     report::{Measured, Unit},
     series_files::{Heard, Steps},
     series_model::{About, FreeRun, SeriesModel, draw_forecast, measure, said},
-    settings::{self, Difference},
-    task::{Task, Validation},
+    task::{Learned, Task, Validation, same_wiring},
 };
 
 /// What `config.json` calls it.
@@ -134,22 +131,24 @@ impl Task for ForecasterTask {
         self.about.config.init(self.about.heard.sizes(), device)
     }
 
-    fn init_from(&self, other: &Path, device: &Device) -> anyhow::Result<Forecaster<AnyCell>> {
-        let (folder, shown) = (ModelFolder::open(other)?, other.display());
-        folder.expect_kind(&[KIND]).with_context(|| format!("--init {shown}"))?;
-        let there: About<ForecasterConfig> = folder.model()?;
-        let wirings = [&self.about, &there]
-            .map(|about| ForecasterConfig { dropout: 0.0, ..about.config.clone() });
-        if let Some(Difference { key, first, second }) =
-            settings::first_difference(&wirings[0], &wirings[1])?
-        {
-            bail!("--init {shown}: `{key}` is {second} there and {first} here");
-        }
-        let load = || folder.load_weights(self.init(device));
-        load().with_context(|| format!("--init {shown}"))
+    fn init_from(
+        &self,
+        other: &ModelFolder,
+        device: &Device,
+    ) -> anyhow::Result<Forecaster<AnyCell>> {
+        other.expect_kind(&[KIND])?;
+        let there: About<ForecasterConfig> = other.model()?;
+        let (here, sizes) = (self.about.heard.sizes(), there.heard.sizes());
+        ensure!(here == sizes, "columns heard and said are {sizes:?} there and {here:?} here");
+        let wiring = |about: &About<ForecasterConfig>| ForecasterConfig {
+            dropout: 0.0,
+            ..about.config.clone()
+        };
+        same_wiring("model.forecaster", &wiring(&self.about), &wiring(&there))?;
+        Ok(other.load_weights(self.init(device))?)
     }
 
-    fn batches(&self, train: &Steps) -> anyhow::Result<WindowBatches> {
+    fn batches(&self, train: &Steps) -> anyhow::Result<Learned<WindowBatches>> {
         let (steps, needed) = (train.u.steps(), self.windows.steps);
         ensure!(
             steps >= needed,
@@ -157,7 +156,7 @@ impl Task for ForecasterTask {
         );
         let floats = |series: &Series| series.values().iter().map(|x| *x as f32).collect();
         let (u, d) = (floats(&train.u), floats(&train.d));
-        Ok(WindowBatches::new(u, d, self.about.heard.sizes(), self.windows))
+        Ok(WindowBatches::new(u, d, self.about.heard.sizes(), self.windows).into())
     }
 
     fn validation(&self, valid: &Steps) -> anyhow::Result<Validation<Forecaster<AnyCell>>> {
