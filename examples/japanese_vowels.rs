@@ -26,7 +26,6 @@ const SPEAKERS: usize = 9;
 const SEEDS: u64 = 5;
 /// Networks of each kind.
 const TOGETHER: u64 = 20;
-/// And who said it, from 0.
 type Utterance = (Series, usize);
 
 fn main() -> ExitCode {
@@ -65,7 +64,7 @@ fn learn(
         ..ReservoirConfig::default()
     };
     let reservoirs = vec![reservoir];
-    let config = ClassifierConfig { reservoirs, features, seed, ..ClassifierConfig::default() };
+    let config = ClassifierConfig { reservoirs, features, seed, ..Default::default() };
     let mut network = config.init(COLUMNS, SPEAKERS)?;
     network.fit(train)?;
     Ok(network)
