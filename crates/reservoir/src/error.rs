@@ -138,6 +138,52 @@ pub enum ReservoirError {
         /// How strongly it is fed back.
         scaling: f64,
     },
+    /// A sequence has fewer steps than there are places in it that are looked at.
+    #[error("sequence {sequence} has {steps} steps, expected at least {least}")]
+    ShortSequence {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Its steps.
+        steps: usize,
+        /// What it should have.
+        least: usize,
+    },
+    /// A sequence is of a class that there is not.
+    #[error("sequence {sequence} is of class {class}, expected one of 0 to {}", classes - 1)]
+    UnknownClass {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Its class.
+        class: usize,
+        /// How many there are.
+        classes: usize,
+    },
+    /// A class has nothing that it could be learned from.
+    #[error("class {class} of 0 to {} has no sequence to learn from", classes - 1)]
+    EmptyClass {
+        /// The class.
+        class: usize,
+        /// How many there are.
+        classes: usize,
+    },
+    /// Delays reach back beyond what has been heard.
+    #[error(
+        "{heard} steps have been heard, expected at least the {needed} that the delays reach back"
+    )]
+    NotWarm {
+        /// Steps heard.
+        heard: usize,
+        /// Steps that a readout needs.
+        needed: usize,
+    },
+    /// A readout that learns step after step has left all bounds.
+    #[error(
+        "the weights were no longer finite at step {step}: expected a smaller `step_size`, or a `forgetting` nearer 1"
+    )]
+    Diverged {
+        /// The first step whose error is no number, from 0.
+        step: usize,
+    },
     /// Outputs cannot be the next inputs.
     #[error("{outputs} outputs cannot be the {inputs} inputs of the next step: expected as many")]
     OpenLoop {

@@ -225,6 +225,21 @@ impl EchoStateNetwork {
         &self.config
     }
 
+    /// Columns of the input, `K`.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Columns of the targets, `L`.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Numbers that the readout sees of a step, `F`.
+    pub fn feature_count(&self) -> usize {
+        self.features.count()
+    }
+
     /// Its reservoirs.
     pub fn reservoirs(&self) -> &[Reservoir] {
         &self.reservoirs
@@ -245,6 +260,33 @@ impl EchoStateNetwork {
         assert_eq!(readout.features, self.features.count(), "a weight for every feature");
         assert_eq!(readout.outputs(), self.outputs, "a row for every output");
         Self { readout: Some(readout), ..self }
+    }
+
+    /// The same network with other reservoirs in the place of its own, and without a readout: what was learned is
+    /// of the old ones.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer, or one has other units, inputs or outputs that are fed back.
+    #[must_use]
+    pub fn with_reservoirs(self, reservoirs: Vec<Reservoir>) -> Self {
+        let shape = |reservoir: &Reservoir| {
+            (reservoir.size(), reservoir.inputs(), reservoir.fed_back, reservoir.units.w.rows())
+        };
+        let same = self.reservoirs.iter().map(shape).eq(reservoirs.iter().map(shape));
+        assert!(same, "reservoirs of the same sizes");
+        Self { reservoirs, readout: None, ..self }
+    }
+
+    /// Takes what was learned elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// If the readout has other features or outputs.
+    pub(crate) fn learn(&mut self, readout: Readout) {
+        assert_eq!(readout.features, self.features.count(), "a weight for every feature");
+        assert_eq!(readout.outputs(), self.outputs, "a row for every output");
+        self.readout = Some(readout);
     }
 
     /// Before the first step: all zero.
@@ -300,6 +342,42 @@ impl EchoStateNetwork {
                 let targets = self.before_output(&d.values()[skipped * self.outputs..])?;
                 take(&z[skipped * f..], &targets);
             }
+        }
+        Ok(())
+    }
+
+    /// The features `z(n)` of every step, `[T, F]`, with the targets forced upon what is fed back; without noise. The
+    /// state goes on from where it was.
+    ///
+    /// # Errors
+    ///
+    /// If a series has other columns or is not finite, or they have different lengths.
+    pub fn features(
+        &self,
+        u: &Series,
+        d: &Series,
+        state: &mut EsnState,
+    ) -> Result<Series, ReservoirError> {
+        self.check_pair(u, d, 0)?;
+        Ok(Series::new(self.states(u, Some(d), None, state), self.features.count()))
+    }
+
+    /// Hands the features of every step and what the readout's sum should be there to `take`, with the targets
+    /// forced upon what is fed back; without noise.
+    pub(crate) fn each_step(
+        &self,
+        u: &Series,
+        d: &Series,
+        state: &mut EsnState,
+        mut take: impl FnMut(&[f64], &[f64]),
+    ) -> Result<(), ReservoirError> {
+        self.check_pair(u, d, 0)?;
+        let (f, l) = (self.features.count(), self.outputs);
+        let targets = self.before_output(d.values())?;
+        for (n, targets) in targets.chunks(CHUNK * l).enumerate() {
+            let steps = n * CHUNK..n * CHUNK + targets.len() / l;
+            let z = self.states(&u.slice(steps.clone()), Some(&d.slice(steps)), None, state);
+            z.chunks_exact(f).zip(targets.chunks_exact(l)).for_each(|(z, d)| take(z, d));
         }
         Ok(())
     }

@@ -26,27 +26,39 @@
 //! *Invariant:* no file, no clock; randomness only from a seed that is given.
 
 pub mod cell;
+pub mod classifier;
 pub mod error;
 pub mod esn;
 pub mod features;
+pub mod intrinsic_plasticity;
+pub mod lms;
 pub mod mackey_glass;
 pub mod matrix;
 pub mod memory_capacity;
 pub mod metrics;
+pub mod nvar;
 mod one_thread;
+pub mod online;
 pub mod reservoir;
 pub mod ridge;
+pub mod rls;
 pub mod search;
 pub mod series;
 pub mod signals;
 pub mod spectrum;
 
+pub use classifier::{ClassStates, Classifier, ClassifierConfig, ensemble_scores};
 pub use error::ReservoirError;
 pub use esn::{Arrangement, EchoStateNetwork, EsnConfig, EsnState, OutputActivation, Solver};
 pub use features::{Features, FeaturesConfig};
+pub use intrinsic_plasticity::{Excitability, IntrinsicPlasticity};
+pub use lms::{LeastMeanSquares, LmsConfig, LmsRule};
 pub use matrix::{InputTopology, Topology, recurrent_weights};
+pub use nvar::{Nvar, NvarConfig, NvarState, Predicts};
+pub use online::OnlineReadout;
 pub use reservoir::{OneOrEach, Reservoir, ReservoirActivation, ReservoirConfig};
 pub use ridge::{Design, LeftOut, Normal, Readout};
+pub use rls::{RecursiveLeastSquares, RlsConfig};
 pub use series::Series;
 pub use spectrum::{EchoStates, Spectrum};
 

@@ -12,6 +12,22 @@ pub struct Series {
     columns: usize,
 }
 
+/// # Errors
+///
+/// If a column of the targets has the same value at every step of all series.
+pub(crate) fn check_change<'a>(
+    targets: impl Iterator<Item = &'a Series> + Clone,
+) -> Result<(), ReservoirError> {
+    let Some(first) = targets.clone().find(|d| d.steps() > 0) else { return Ok(()) };
+    for (column, value) in first.row(0).iter().copied().enumerate() {
+        let same = |d: &Series| (0..d.steps()).all(|t| d.row(t)[column] == value);
+        if targets.clone().all(same) {
+            return Err(ReservoirError::Constant { column, value });
+        }
+    }
+    Ok(())
+}
+
 impl Series {
     /// A series `[T, columns]` in row-major order.
     ///
@@ -87,6 +103,21 @@ impl Series {
     pub fn ahead(&self, ahead: usize) -> [Self; 2] {
         let steps = self.steps();
         [self.slice(0..steps - ahead), self.slice(ahead..steps)]
+    }
+
+    /// # Errors
+    ///
+    /// If it has not as many columns, or a number is NaN or infinite.
+    pub(crate) fn check_columns(
+        &self,
+        what: &'static str,
+        expected: usize,
+        series: usize,
+    ) -> Result<(), ReservoirError> {
+        match self.columns == expected {
+            true => self.check_finite(series),
+            false => Err(ReservoirError::Columns { what, found: self.columns, expected }),
+        }
     }
 
     /// # Errors

@@ -1,5 +1,11 @@
 //! The acceptance list of echo state networks, ESN-1 to ESN-9, and what is refused.
 
+mod classifier;
+mod flows_and_maps;
+mod intrinsic_plasticity;
+mod nvar;
+mod online;
+
 use faer::{Mat, linalg::solvers::Solve};
 use recurrent_kernels::sparse::{Rows, Weights};
 use rstest::rstest;
