@@ -37,12 +37,11 @@ use crate::{ReservoirError, one_thread::on_one_thread};
 /// Up to so many units all eigenvalues are computed.
 const ALL: usize = 256;
 
-/// Eigenvalues that Arnoldi's method looks for: the largest may be a complex pair.
-const WANTED: usize = 2;
+/// Eigenvalues that Arnoldi's method looks for: the largest may be several of nearly the same size.
+const WANTED: usize = 8;
 
-/// The subspaces it works in, one after the other until the eigenvalues are found. It is never started again from a
-/// smaller one: the eigenvalues of a random matrix lie so densely along their circle that this gets nowhere.
-const SUBSPACES: [usize; 3] = [160, 320, 640];
+/// The largest subspace it works in.
+const SUBSPACE: usize = 96;
 
 /// How near to an eigenvalue is near enough, relative to it.
 const TOLERANCE: f64 = 1e-10;
@@ -152,38 +151,23 @@ pub fn largest_singular_value(w: &Weights<f64>) -> Result<f64, ReservoirError> {
         return Ok(values.into_iter().fold(0.0, f64::max));
     }
     let operator = Gram { w, transposed: transposed(w) };
-    for params in subspaces(units) {
-        let scratch =
-            partial_self_adjoint_eigen_scratch::<f64>(&operator, WANTED, Par::Seq, params);
-        let mut values = vec![0.0; WANTED];
-        let found = partial_self_adjoint_eigen(
-            Mat::zeros(units, WANTED).as_mut(),
-            &mut values,
-            &operator,
-            start(units).col(0),
-            TOLERANCE,
-            Par::Seq,
-            MemStack::new(&mut MemBuffer::new(scratch)),
-            params,
-        );
-        if found.n_converged_eigen > 0 {
-            let found = &values[..found.n_converged_eigen];
-            return Ok(found.iter().copied().fold(0.0, f64::max).sqrt());
-        }
+    let params = PartialEigenParams { max_dim: SUBSPACE, ..PartialEigenParams::default() };
+    let scratch = partial_self_adjoint_eigen_scratch::<f64>(&operator, WANTED, Par::Seq, params);
+    let mut values = vec![0.0; WANTED];
+    let found = partial_self_adjoint_eigen(
+        Mat::zeros(units, WANTED).as_mut(),
+        &mut values,
+        &operator,
+        start(units).col(0),
+        TOLERANCE,
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        params,
+    );
+    match found.n_converged_eigen {
+        0 => Err(ReservoirError::Spectrum { units }),
+        found => Ok(values[..found].iter().copied().fold(0.0, f64::max).sqrt()),
     }
-    // Slow, but it always answers.
-    let values = dense(w).singular_values().map_err(failed)?;
-    Ok(values.into_iter().fold(0.0, f64::max))
-}
-
-/// How a matrix of so many units is worked on; subspaces that are hardly smaller than all are left out.
-fn subspaces(units: usize) -> impl Iterator<Item = PartialEigenParams> {
-    let sizes = SUBSPACES.into_iter().filter(move |size| 2 * size < units);
-    sizes.map(|size| PartialEigenParams {
-        max_dim: size,
-        max_restarts: 1,
-        ..PartialEigenParams::default()
-    })
 }
 
 fn largest_eigenvalue(operator: &Shifted<'_>) -> Result<f64, ReservoirError> {
@@ -191,26 +175,24 @@ fn largest_eigenvalue(operator: &Shifted<'_>) -> Result<f64, ReservoirError> {
     if units <= ALL {
         return all_eigenvalues(operator);
     }
-    for params in subspaces(units) {
-        let scratch = partial_eigen_scratch::<f64>(operator, WANTED, Par::Seq, params);
-        let mut values = vec![faer::c64::new(0.0, 0.0); WANTED];
-        let found = partial_eigen(
-            Mat::zeros(units, WANTED).as_mut(),
-            &mut values,
-            operator,
-            start(units).col(0),
-            TOLERANCE,
-            Par::Seq,
-            MemStack::new(&mut MemBuffer::new(scratch)),
-            params,
-        );
-        if found.n_converged_eigen > 0 {
-            let found = &values[..found.n_converged_eigen];
-            return Ok(found.iter().map(|value| value.norm()).fold(0.0, f64::max));
-        }
+    let params = PartialEigenParams { max_dim: SUBSPACE, ..PartialEigenParams::default() };
+    let scratch = partial_eigen_scratch::<f64>(operator, WANTED, Par::Seq, params);
+    let mut values = vec![faer::c64::new(0.0, 0.0); WANTED];
+    let found = partial_eigen(
+        Mat::zeros(units, WANTED).as_mut(),
+        &mut values,
+        operator,
+        start(units).col(0),
+        TOLERANCE,
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        params,
+    );
+    match found.n_converged_eigen {
+        // Slow, but it always answers.
+        0 => all_eigenvalues(operator),
+        found => Ok(values[..found].iter().map(|value| value.norm()).fold(0.0, f64::max)),
     }
-    // Slow, but it always answers.
-    all_eigenvalues(operator)
 }
 
 fn all_eigenvalues(operator: &Shifted<'_>) -> Result<f64, ReservoirError> {
@@ -221,22 +203,6 @@ fn all_eigenvalues(operator: &Shifted<'_>) -> Result<f64, ReservoirError> {
     }
     let values = matrix.eigenvalues().map_err(|_| ReservoirError::Spectrum { units })?;
     Ok(values.into_iter().map(|value| value.norm()).fold(0.0, f64::max))
-}
-
-/// All eigenvalues, real and imaginary part of each; by the QR algorithm, which takes time with the cube of the
-/// units.
-///
-/// # Errors
-///
-/// If they do not converge.
-///
-/// # Panics
-///
-/// If the matrix is not square.
-pub fn eigenvalues(w: &Weights<f64>) -> Result<Vec<[f64; 2]>, ReservoirError> {
-    let units = square(w);
-    let values = dense(w).eigenvalues().map_err(|_| ReservoirError::Spectrum { units })?;
-    Ok(values.into_iter().map(|value| [value.re, value.im]).collect())
 }
 
 fn square(w: &Weights<f64>) -> usize {
