@@ -25,6 +25,7 @@
 //!
 //! *Invariant:* no file, no clock; randomness only from a seed that is given.
 
+mod blocks;
 pub mod error;
 pub mod esn;
 pub mod features;
@@ -33,6 +34,7 @@ pub mod matrix;
 pub mod memory_capacity;
 pub mod metrics;
 mod one_thread;
+pub mod partial_fit;
 pub mod reservoir;
 pub mod ridge;
 pub mod series;
@@ -43,6 +45,7 @@ pub use error::ReservoirError;
 pub use esn::{Arrangement, EchoStateNetwork, EsnConfig, EsnState, OutputActivation, Solver};
 pub use features::{Features, FeaturesConfig};
 pub use matrix::{InputTopology, Topology, recurrent_weights};
+pub use partial_fit::PartialFit;
 pub use reservoir::{OneOrEach, Reservoir, ReservoirActivation, ReservoirConfig};
 pub use ridge::{Design, LeftOut, Normal, Readout};
 pub use series::Series;

@@ -9,6 +9,8 @@ use crate::{
     ridge::*, spectrum::*, *,
 };
 
+mod parts;
+
 /// Numbers in ±1 without a generator.
 fn number(n: usize) -> f64 {
     ((n as f64 + 1.0) * 12.9898).sin()
