@@ -1,4 +1,4 @@
-"""The same work as ours, in PyTorch: answers one line of JSON for each that it reads.
+"""The same work as ours, in PyTorch or ReservoirPy: answers one line of JSON for each that it reads.
 
 The lines are described in benches/src/peer.rs. Usage: server.py THREADS
 """
@@ -17,6 +17,16 @@ import layer
 import model
 import product
 
+
+def prepare_reservoir(told, tensors):
+    """ReservoirPy is only asked for where it is measured."""
+    import reservoir
+
+    return reservoir.prepare(told, tensors)
+
+
+TYPES = {"F32": "<f4", "F64": "<f8"}
+
 FAMILIES = {
     "product": product.prepare,
     "layer": layer.prepare,
@@ -24,11 +34,12 @@ FAMILIES = {
     "step": model.prepare,
     "decode": decode.prepare,
     "int8": lambda told, tensors: None,
+    "reservoir": prepare_reservoir,
 }
 
 
 def read_tensors(path):
-    """The tensors of a safetensors file of single-precision numbers."""
+    """The tensors of a safetensors file of numbers in single or double precision."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -36,7 +47,7 @@ def read_tensors(path):
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        numbers = numpy.frombuffer(data[begin:end], dtype="<f4").copy()
+        numbers = numpy.frombuffer(data[begin:end], dtype=TYPES[entry["dtype"]]).copy()
         tensors[name] = torch.from_numpy(numbers).reshape(entry["shape"])
     return tensors
 
@@ -87,7 +98,7 @@ def main():
                 told = request["prepare"]
                 case = None
                 case = FAMILIES[told["family"]](told, read_tensors(request["tensors"]))
-                said = {"ready": True} if case else {"absent": "PyTorch has no such thing"}
+                said = {"ready": True} if case else {"absent": "the peer has no such thing"}
             else:
                 said = answer(request, case)
         except Exception as error:  # it is told to who asked

@@ -2,18 +2,30 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use burn::{prelude::*, tensor::TensorData};
+use burn::{
+    prelude::*,
+    tensor::{DType, TensorData},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::Value;
 
-use crate::{attention, decode, growth, int8, layer, product, step};
+use crate::{attention, decode, growth, int8, layer, peer::PeerName, product, reservoir, step};
 
 /// A piece of work, ready to be done again and again.
 pub type Work = Box<dyn FnMut()>;
 
 /// Named numbers that every side starts from: weights and inputs.
 pub type Numbers = BTreeMap<String, TensorData>;
+
+/// Where a case is on a line of growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinePoint {
+    /// Which line.
+    pub line: &'static str,
+    /// How far along it.
+    pub at: usize,
+}
 
 /// One piece of work.
 pub trait Case: fmt::Debug {
@@ -22,6 +34,16 @@ pub trait Case: fmt::Debug {
 
     /// What a peer is told of it.
     fn described(&self) -> Value;
+
+    /// Who does it beside us.
+    fn peer(&self) -> PeerName {
+        PeerName::PyTorch
+    }
+
+    /// The line of growth that it is a point of.
+    fn line(&self) -> Option<LinePoint> {
+        None
+    }
 
     /// Multiplications and additions in its matrix products, where they are nearly all of it.
     fn flops(&self) -> Option<f64> {
@@ -44,7 +66,7 @@ pub trait Case: fmt::Debug {
         None
     }
 
-    /// The same by us in single precision, where our side is in fewer bits.
+    /// The same by us in single precision, where our side is in fewer bits or more.
     fn single_precision(&self, _device: &Device) -> Option<Work> {
         None
     }
@@ -68,6 +90,7 @@ pub fn all() -> Vec<Box<dyn Case>> {
     cases.extend(step::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(decode::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(growth::all().map(|case| Box::new(case) as Box<dyn Case>));
+    cases.extend(reservoir::all().map(|case| Box::new(case) as Box<dyn Case>));
     cases
 }
 
@@ -79,6 +102,7 @@ pub fn small() -> Vec<Box<dyn Case>> {
     cases.extend(step::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(decode::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases.extend(int8::small().map(|case| Box::new(case) as Box<dyn Case>));
+    cases.extend(reservoir::small().map(|case| Box::new(case) as Box<dyn Case>));
     cases
 }
 
@@ -99,12 +123,15 @@ pub fn uniform(shape: &[usize], width: f32, seed: u64) -> TensorData {
 ///
 /// # Panics
 ///
-/// If they are not in single precision.
+/// If they are neither in single nor in double precision.
 pub fn to_file(numbers: &Numbers) -> Vec<u8> {
     let view = |(name, data): (&String, &TensorData)| {
-        assert_eq!(data.dtype(), burn::tensor::DType::F32, "`{name}` is in single precision");
-        let (dtype, shape, bytes) = (Dtype::F32, data.shape().to_vec(), data.as_bytes().to_vec());
-        (name.clone(), dtype, shape, bytes)
+        let dtype = match data.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+            other => panic!("`{name}` is in single or double precision, not {other:?}"),
+        };
+        (name.clone(), dtype, data.shape().to_vec(), data.as_bytes().to_vec())
     };
     let parts: Vec<_> = numbers.iter().map(view).collect();
     let views = parts.iter().map(|(name, dtype, shape, bytes)| {

@@ -73,7 +73,7 @@ pub fn with_peer(
     if !peer.prepare(case)? {
         return Ok(None);
     }
-    compare(case, "PyTorch", &case.results(device), &peer.results()?).map(Some)
+    compare(case, case.peer().name(), &case.results(device), &peer.results()?).map(Some)
 }
 
 fn compare(

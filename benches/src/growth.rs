@@ -5,7 +5,7 @@ use burn::prelude::*;
 use serde_json::Value;
 
 use crate::{
-    case::{Case, Numbers, Work},
+    case::{Case, LinePoint, Numbers, Work},
     layer::{CellName, Fill, LayerCase, Mode},
 };
 
@@ -87,6 +87,10 @@ impl Case for GrowthCase {
 
     fn described(&self) -> Value {
         self.layer.described()
+    }
+
+    fn line(&self) -> Option<LinePoint> {
+        Some(LinePoint { line: self.axis.letter(), at: self.place() })
     }
 
     fn flops(&self) -> Option<f64> {

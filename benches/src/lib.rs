@@ -1,8 +1,8 @@
-//! What the cells and models cost, beside Burn's own and PyTorch's.
+//! What the cells and models cost, beside Burn's own, PyTorch's and ReservoirPy's.
 //!
 //! | a question | answered in |
 //! |---|---|
-//! | what is measured | [`case`], and one file a family: [`layer`], [`attention`], [`step`], [`decode`], [`growth`], [`product`], [`int8`] |
+//! | what is measured | [`case`], and one file a family: [`layer`], [`attention`], [`step`], [`decode`], [`growth`], [`product`], [`int8`], [`reservoir`] |
 //! | how is it measured | [`measure`] |
 //! | who does it beside us | [`peer`], `peers/server.py`; Burn's own layers in `burn_layer.rs` |
 //! | how much memory does it take | [`memory`] |
@@ -28,5 +28,6 @@ pub mod peer;
 pub mod picture;
 pub mod product;
 pub mod report;
+pub mod reservoir;
 pub mod run;
 pub mod step;

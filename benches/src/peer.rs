@@ -1,4 +1,4 @@
-//! Another program that does the same work: `peers/server.py` in PyTorch.
+//! Another program that does the same work: `peers/server.py` in PyTorch, and in ReservoirPy.
 //!
 //! One JSON object a line, and one in answer:
 //!
@@ -25,6 +25,25 @@ use crate::{
     case::{Case, to_file},
     measure::Side,
 };
+
+/// What a peer does the work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerName {
+    /// Layers and models.
+    PyTorch,
+    /// Echo state networks.
+    ReservoirPy,
+}
+
+impl PeerName {
+    /// As it is called in the results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PyTorch => "PyTorch",
+            Self::ReservoirPy => "ReservoirPy",
+        }
+    }
+}
 
 /// A peer that waits for work.
 #[derive(Debug)]
@@ -151,15 +170,15 @@ fn script() -> PathBuf {
 
 /// A peer that has a case prepared, as a side.
 #[derive(Debug)]
-pub struct Prepared(pub Rc<RefCell<Peer>>);
+pub struct Prepared(pub PeerName, pub Rc<RefCell<Peer>>);
 
 impl Side for Prepared {
     fn name(&self) -> &'static str {
-        "PyTorch"
+        self.0.name()
     }
 
     fn run(&mut self, times: usize) -> Result<f64, PeerError> {
-        self.0.borrow_mut().run(times)
+        self.1.borrow_mut().run(times)
     }
 }
 

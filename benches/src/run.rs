@@ -12,9 +12,8 @@ use thiserror::Error;
 
 use crate::{
     args::{Arguments, Own},
-    case::{Case, all, is_wanted, small},
+    case::{Case, LinePoint, all, is_wanted, small},
     check,
-    growth::{self, Axis},
     measure::{Effort, Local, Side, alternate},
     memory,
     peer::{Peer, PeerError, Prepared},
@@ -116,7 +115,7 @@ fn compare(
             show("Burn", check::with_burn(&*case, device)?)?;
             if let Some(peer) = peer {
                 let compared = check::with_peer(&*case, device, &mut peer.borrow_mut())?;
-                show("PyTorch", compared)?;
+                show(case.peer().name(), compared)?;
             }
         }
     }
@@ -147,7 +146,7 @@ impl Bench<'_> {
         }
         report.load[1] = load();
         report.compare_with_peak();
-        report.lines = self.lines(&report.rows)?;
+        report.lines = self.lines(cases, &report.rows)?;
         Ok(report)
     }
 
@@ -172,7 +171,7 @@ impl Bench<'_> {
         if let Some(peer) = &self.peer
             && peer.borrow_mut().prepare(case)?
         {
-            sides.push(Box::new(Prepared(peer.clone())));
+            sides.push(Box::new(Prepared(case.peer(), peer.clone())));
         }
         let turns = alternate(&mut sides, self.effort()).with_context(|| case.name())?;
         let row = Row::new(case, &turns);
@@ -185,23 +184,31 @@ impl Bench<'_> {
     }
 
     /// The lines of growth through the rows that are points of one.
-    fn lines(&mut self, rows: &[Row]) -> Result<Vec<Line>> {
-        let mut lines: Vec<Line> = Vec::new();
-        for axis in Axis::ALL {
-            let mut points: Vec<(String, Vec<Point>)> = Vec::new();
-            for case in growth::all().filter(|case| case.axis == axis) {
-                let Some(row) = rows.iter().find(|row| row.case == case.name()) else { continue };
-                for side in &row.sides {
-                    let bytes = self.bytes(&case, &side.side)?;
-                    let point = Point { at: case.place(), seconds: side.best, bytes };
-                    match points.iter_mut().find(|(name, _)| *name == side.side) {
-                        Some((_, points)) => points.push(point),
-                        None => points.push((side.side.clone(), vec![point])),
-                    }
+    fn lines(&mut self, cases: &[Box<dyn Case>], rows: &[Row]) -> Result<Vec<Line>> {
+        let mut points: Vec<(&'static str, String, Vec<Point>)> = Vec::new();
+        for case in cases {
+            let Some(LinePoint { line, at }) = case.line() else { continue };
+            let Some(row) = rows.iter().find(|row| row.case == case.name()) else { continue };
+            for side in &row.sides {
+                let bytes = self.bytes(&**case, &side.side)?;
+                let point = Point { at, seconds: side.best, bytes };
+                let same = |(name, of, _): &&mut (&str, String, Vec<Point>)| {
+                    *name == line && *of == side.side
+                };
+                match points.iter_mut().find(same) {
+                    Some((_, _, points)) => points.push(point),
+                    None => points.push((line, side.side.clone(), vec![point])),
                 }
             }
-            let line = |(side, points)| Line::new(axis.letter(), side, points);
-            lines.extend(points.into_iter().map(line));
+        }
+        // A line is of one axis and one side, and lines of one axis stand together.
+        let mut lines: Vec<Line> = Vec::new();
+        while !points.is_empty() {
+            let axis = points[0].0;
+            let (now, later): (Vec<_>, Vec<_>) =
+                points.into_iter().partition(|(line, ..)| *line == axis);
+            lines.extend(now.into_iter().map(|(line, side, points)| Line::new(line, side, points)));
+            points = later;
         }
         Ok(lines)
     }
@@ -209,7 +216,7 @@ impl Bench<'_> {
     /// The most memory of a run, where it can be counted.
     fn bytes(&mut self, case: &dyn Case, side: &str) -> Result<Option<f64>> {
         writeln!(self.log, "memory of {} by {side}", case.name())?;
-        if side == "PyTorch" {
+        if side == case.peer().name() {
             return Ok(self.peers_bytes(case)?);
         }
         let own = if side.starts_with("ours") { Own::Ours } else { Own::Burn };

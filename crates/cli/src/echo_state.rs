@@ -50,6 +50,8 @@ pub struct Fitted {
     pub learned: usize,
     /// Steps that were learned from.
     pub steps: usize,
+    /// `λ`.
+    pub regularization: f64,
     /// Seconds that drawing and fitting took.
     pub seconds: f64,
     /// What each reservoir is like.
@@ -121,10 +123,10 @@ pub fn train(
 
     let began = Instant::now();
     let mut network = config.init(heard.inputs.len(), heard.targets.len())?;
-    network.fit(&[(data.train.u.clone(), data.train.d.clone())])?;
+    let lambda = network.fit(&[(data.train.u.clone(), data.train.d.clone())])?;
     let seconds = began.elapsed().as_secs_f64();
     let scores = measure(&network, &heard, (measured, &said(&network, measured)?), free.as_ref())?;
-    let fitted = Fitted::of(&network, (set, scores), data.train.count(), seconds)?;
+    let fitted = Fitted::of(&network, (set, scores), (data.train.count(), lambda), seconds)?;
 
     let mut folder = ModelFolder::create(arguments.folder(), Start::New)?;
     let about = About { config: config.clone(), heard };
@@ -184,7 +186,7 @@ impl Fitted {
     fn of(
         network: &EchoStateNetwork,
         (set, scores): (&'static str, Scores),
-        steps: usize,
+        (steps, regularization): (usize, f64),
         seconds: f64,
     ) -> Result<Self, ReservoirError> {
         let count = |weights: &Weights<f64>| weights.entries().count();
@@ -200,6 +202,7 @@ impl Fitted {
             parameters: learned + reservoirs.iter().map(drawn).sum::<usize>(),
             learned,
             steps,
+            regularization,
             seconds,
             reservoirs: reservoirs.iter().map(Described::of).collect::<Result<_, _>>()?,
         })
@@ -209,10 +212,11 @@ impl Fitted {
         let styles = Stream::Stdout.styles();
         writeln!(
             out,
-            "{} numbers, {} of them learned from {} steps in {:.2} s",
+            "{} numbers, {} of them learned from {} steps with λ = {:e} in {:.2} s",
             grouped(self.parameters),
             grouped(self.learned),
             grouped(self.steps),
+            self.regularization,
             self.seconds
         )?;
         let mut table =

@@ -11,8 +11,8 @@
 //! [`cross_entropy`] of an output layer, [`additive_score`] of attention, [`tanh`] and [`sigmoid`], and
 //! the steps of optimizers, [`adam_step`] and its like.
 //!
-//! Beside them stand, on plain slices, products with weights of 8 bits, [`int8`], and recurrences whose
-//! weights never change, [`sparse`].
+//! Beside them stand, on plain slices, products with weights of 8 bits, [`int8`], recurrences whose
+//! weights never change, [`sparse`], and the sums of a linear regression, [`gram`].
 //!
 //! Each operation on tensors runs on every backend: [`ops::SequenceOps`], [`layer_ops::LayerOps`] and
 //! [`optimizer_ops::OptimizerOps`] have defaults composed of Burn's operations, and `flex` has a path
@@ -28,6 +28,7 @@ mod checkpointed;
 mod composed;
 mod cross_entropy;
 mod flex;
+pub mod gram;
 mod gru;
 pub mod heap;
 pub mod int8;

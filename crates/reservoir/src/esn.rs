@@ -10,7 +10,10 @@
 //! Sources: as of [`reservoir`](crate::reservoir); deep ones: C. Gallicchio, A. Micheli & L. Pedrelli (2017), Deep
 //! Reservoir Computing.
 
+use std::ops::Range;
+
 use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
 use recurrent_kernels::sparse::{LeakyUnits, Rows};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +21,7 @@ use crate::{
     Reservoir, ReservoirConfig, ReservoirError, Series,
     error::check,
     features::{Features, FeaturesConfig},
-    ridge::{Design, Normal, Readout},
+    ridge::{Design, LeftOut, Normal, Readout},
 };
 
 /// How several reservoirs stand to each other.
@@ -54,6 +57,23 @@ pub enum Solver {
     Svd,
 }
 
+/// Which `λ`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The one of `regularization`.
+    #[default]
+    Given,
+    /// That of several with the least leave-one-out error; by singular values, from all steps.
+    LeaveOneOut(Vec<f64>),
+    /// That of several with the least error on the last fifth of the steps, by one eigendecomposition.
+    HoldOut(Vec<f64>),
+}
+
+fn no_lambda() -> ReservoirError {
+    ReservoirError::out_of_range("selection", "[]", "at least one number")
+}
+
 /// An echo state network, before it is drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,6 +86,8 @@ pub struct EsnConfig {
     pub features: FeaturesConfig,
     /// `λ`, at least 0.
     pub regularization: f64,
+    /// Which `λ` it is.
+    pub selection: Selection,
     /// How the regression is solved.
     pub solver: Solver,
     /// `f_out`.
@@ -83,6 +105,7 @@ impl Default for EsnConfig {
             arrangement: Arrangement::Stacked,
             features: FeaturesConfig::default(),
             regularization: 1e-6,
+            selection: Selection::Given,
             solver: Solver::Cholesky,
             output: OutputActivation::Identity,
             washout: 100,
@@ -126,6 +149,23 @@ pub struct EchoStateNetwork {
 /// Steps whose features are held at once.
 const CHUNK: usize = 2048;
 
+/// Series that run beside each other.
+const BESIDE: usize = 32;
+
+/// What is used again from some steps to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// The features `[T, F]`.
+    z: Vec<f64>,
+    /// What a reservoir hears, where that is not the input as it is.
+    heard: Vec<f64>,
+}
+
+/// `0..steps` in pieces of `most`, the last with what is left.
+fn chunks(steps: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..steps).step_by(most).map(move |first| first..steps.min(first + most))
+}
+
 impl EsnConfig {
     /// Checks every value, and that they fit together.
     ///
@@ -140,7 +180,18 @@ impl EsnConfig {
             reservoir.validate().map_err(|wrong| wrong.under(&format!("reservoirs[{n}]")))?;
         }
         let lambda = self.regularization;
-        check("regularization", lambda, |lambda| lambda >= 0.0, "at least 0")
+        check("regularization", lambda, |lambda| lambda >= 0.0, "at least 0")?;
+        match &self.selection {
+            Selection::Given => Ok(()),
+            Selection::LeaveOneOut(several) | Selection::HoldOut(several) => {
+                if several.is_empty() {
+                    return Err(no_lambda());
+                }
+                several.iter().try_for_each(|lambda| {
+                    check("selection", *lambda, |lambda| lambda >= 0.0, "at least 0")
+                })
+            }
+        }
     }
 
     /// A network for series of `inputs` columns and targets of `outputs`.
@@ -295,52 +346,164 @@ impl EchoStateNetwork {
         EsnState { x, y: vec![0.0; self.outputs] }
     }
 
-    /// Learns the readout from pairs of inputs and targets. Nothing but `W_out` changes. With the Cholesky solver
-    /// no more than 2,048 steps' features are held at once.
+    /// Learns the readout from pairs of inputs and targets, and gives `λ`. Nothing but `W_out` changes. With the
+    /// Cholesky solver no more than 2,048 steps' features are held at once.
     ///
     /// # Errors
     ///
     /// If a series has other columns, is too short or not finite, the targets never change, or the regression has
     /// no solution.
-    pub fn fit(&mut self, series: &[(Series, Series)]) -> Result<(), ReservoirError> {
+    pub fn fit(&mut self, series: &[(Series, Series)]) -> Result<f64, ReservoirError> {
         self.check(series)?;
-        let (f, l) = (self.features.count(), self.outputs);
-        let lambda = self.config.regularization;
-        let mut rng = StdRng::seed_from_u64(self.config.seed ^ 0x006e_6f69_7365);
-        let readout = match self.config.solver {
-            Solver::Cholesky => {
-                let mut sums = Normal::new(f, l);
-                self.harvest(series, &mut rng, |z, y| sums.add(z, y))?;
-                sums.solve(lambda)?
+        let (lambda, readout) = match &self.config.selection {
+            Selection::Given => {
+                let lambda = self.config.regularization;
+                (lambda, self.solve(series, lambda)?)
             }
-            Solver::Svd => {
-                let mut rows = Design::new(f, l);
-                self.harvest(series, &mut rng, |z, y| rows.add(z, y))?;
-                rows.solve(lambda)?
+            Selection::LeaveOneOut(lambdas) => {
+                let left_out = self.design(series)?.left_out(lambdas)?;
+                let best = left_out.into_iter().min_by(|a, b| a.error.total_cmp(&b.error));
+                let LeftOut { regularization, readout, .. } = best.ok_or_else(no_lambda)?;
+                (regularization, readout)
             }
+            Selection::HoldOut(lambdas) => self.held_out(series, lambdas)?,
         };
         self.readout = Some(readout);
-        Ok(())
+        Ok(lambda)
+    }
+
+    fn solve(&self, series: &[(Series, Series)], lambda: f64) -> Result<Readout, ReservoirError> {
+        match self.config.solver {
+            Solver::Cholesky => {
+                let mut sums = Normal::new(self.features.count(), self.outputs);
+                self.harvest(series, &mut self.noise(), |z, y| sums.add(z, y))?;
+                sums.solve(lambda)
+            }
+            Solver::Svd => self.design(series)?.solve(lambda),
+        }
+    }
+
+    fn design(&self, series: &[(Series, Series)]) -> Result<Design, ReservoirError> {
+        let mut rows = Design::new(self.features.count(), self.outputs);
+        self.harvest(series, &mut self.noise(), |z, y| rows.add(z, y))?;
+        Ok(rows)
+    }
+
+    /// The `λ` with the least error on the last fifth of the steps, by readouts of the others; and the readout that
+    /// learned from all with it.
+    fn held_out(
+        &self,
+        series: &[(Series, Series)],
+        lambdas: &[f64],
+    ) -> Result<(f64, Readout), ReservoirError> {
+        let (f, l) = (self.features.count(), self.outputs);
+        let steps = series.iter().map(|(u, _)| u.steps() - self.config.washout);
+        let learned = steps.sum::<usize>() * 4 / 5;
+        let (mut sums, mut held_out) = (Normal::new(f, l), Normal::new(f, l));
+        self.harvest(series, &mut self.noise(), |z, y| {
+            let rows = (learned - sums.rows().min(learned)).min(y.len() / l);
+            sums.add(&z[..rows * f], &y[..rows * l]);
+            held_out.add(&z[rows * f..], &y[rows * l..]);
+        })?;
+        let readouts = sums.path(lambdas)?;
+        let error = |readout: &Readout| held_out.errors(readout).iter().sum::<f64>();
+        let errors = lambdas.iter().zip(readouts.iter().map(error));
+        let best = errors.min_by(|a, b| a.1.total_cmp(&b.1));
+        let (lambda, _) = best.ok_or_else(no_lambda)?;
+        sums.merge(&held_out);
+        Ok((*lambda, sums.solve(*lambda)?))
+    }
+
+    /// What the noise of a training is drawn with.
+    pub(crate) fn noise(&self) -> StdRng {
+        StdRng::seed_from_u64(self.config.seed ^ 0x006e_6f69_7365)
+    }
+
+    /// How many features there are, and outputs.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.features.count(), self.outputs)
     }
 
     /// Hands the features and targets of all steps behind the wash-out to `take`, some at a time, with the targets
-    /// forced upon what is fed back.
+    /// forced upon what is fed back. Series run beside each other where neither feedback nor noise forbids it.
     fn harvest(
         &self,
         series: &[(Series, Series)],
         rng: &mut StdRng,
         mut take: impl FnMut(&[f64], &[f64]),
     ) -> Result<(), ReservoirError> {
-        let f = self.features.count();
+        let mut work = Workspace::default();
+        if self.runs_beside(series.len()) && !self.has_noise() {
+            let pairs: Vec<(&[f64], &[f64])> =
+                series.iter().map(|(u, d)| (u.values(), d.values())).collect();
+            for group in pairs.chunks(BESIDE) {
+                self.harvest_beside(group, &mut work, &mut take)?;
+            }
+            return Ok(());
+        }
         for (u, d) in series {
-            let mut state = self.start();
-            for first in (0..u.steps()).step_by(CHUNK) {
-                let steps = first..u.steps().min(first + CHUNK);
-                let (u, d) = (u.slice(steps.clone()), d.slice(steps.clone()));
-                let z = self.states(&u, Some(&d), Some(rng), &mut state);
-                let skipped = self.config.washout.saturating_sub(first).min(steps.len());
-                let targets = self.before_output(&d.values()[skipped * self.outputs..])?;
-                take(&z[skipped * f..], &targets);
+            let (mut state, mut heard) = (self.start(), 0);
+            self.harvest_one([u, d], &mut state, &mut heard, rng, &mut work, &mut take)?;
+        }
+        Ok(())
+    }
+
+    /// The next steps of one series, of which `heard` have been before.
+    pub(crate) fn harvest_one(
+        &self,
+        [u, d]: [&Series; 2],
+        state: &mut EsnState,
+        heard: &mut usize,
+        rng: &mut StdRng,
+        work: &mut Workspace,
+        take: &mut impl FnMut(&[f64], &[f64]),
+    ) -> Result<(), ReservoirError> {
+        let (f, l) = (self.features.count(), self.outputs);
+        for steps in chunks(u.steps(), CHUNK) {
+            let (u, d) = (u.rows(steps.clone()), d.rows(steps.clone()));
+            self.states(u, Some(d), Some(rng), state, work);
+            let skipped = self.config.washout.saturating_sub(*heard).min(steps.len());
+            let targets = self.before_output(&d[skipped * l..])?;
+            take(&work.z[skipped * f..], &targets);
+            *heard += steps.len();
+        }
+        Ok(())
+    }
+
+    /// Some whole series beside each other, without feedback and without noise.
+    fn harvest_beside(
+        &self,
+        series: &[(&[f64], &[f64])],
+        work: &mut Workspace,
+        take: &mut impl FnMut(&[f64], &[f64]),
+    ) -> Result<(), ReservoirError> {
+        let (k, l, washout) = (self.inputs, self.outputs, self.config.washout);
+        let mut states: Vec<EsnState> = series.iter().map(|_| self.start()).collect();
+        let longest = series.iter().map(|(u, _)| u.len() / k).max().unwrap_or(0);
+        // Cut where the wash-out ends, so that a piece is learned from or not.
+        let pieces = chunks(washout.min(longest), CHUNK / BESIDE).chain(
+            chunks(longest.saturating_sub(washout), CHUNK / BESIDE)
+                .map(|steps| steps.start + washout..steps.end + washout),
+        );
+        for steps in pieces {
+            let of = |values: &[f64], columns: usize| {
+                steps.start.min(values.len() / columns)..steps.end.min(values.len() / columns)
+            };
+            let inputs: Vec<&[f64]> = series
+                .iter()
+                .map(|(u, _)| {
+                    let steps = of(u, k);
+                    &u[steps.start * k..steps.end * k]
+                })
+                .collect();
+            self.states_beside(&inputs, &mut states, work);
+            if steps.start >= washout {
+                let mut targets = Vec::with_capacity(series.len() * steps.len() * l);
+                for (_, d) in series {
+                    let steps = of(d, l);
+                    targets.extend(self.before_output(&d[steps.start * l..steps.end * l])?);
+                }
+                take(&work.z, &targets);
             }
         }
         Ok(())
@@ -359,7 +522,9 @@ impl EchoStateNetwork {
         state: &mut EsnState,
     ) -> Result<Series, ReservoirError> {
         self.check_pair(u, d, 0)?;
-        Ok(Series::new(self.states(u, Some(d), None, state), self.features.count()))
+        let mut work = Workspace::default();
+        self.states(u.values(), Some(d.values()), None, state, &mut work);
+        Ok(Series::new(work.z, self.features.count()))
     }
 
     /// Hands the features of every step and what the readout's sum should be there to `take`, with the targets
@@ -374,10 +539,11 @@ impl EchoStateNetwork {
         self.check_pair(u, d, 0)?;
         let (f, l) = (self.features.count(), self.outputs);
         let targets = self.before_output(d.values())?;
-        for (n, targets) in targets.chunks(CHUNK * l).enumerate() {
-            let steps = n * CHUNK..n * CHUNK + targets.len() / l;
-            let z = self.states(&u.slice(steps.clone()), Some(&d.slice(steps)), None, state);
-            z.chunks_exact(f).zip(targets.chunks_exact(l)).for_each(|(z, d)| take(z, d));
+        let mut work = Workspace::default();
+        for (steps, targets) in chunks(u.steps(), CHUNK).zip(targets.chunks(CHUNK * l)) {
+            self.states(u.rows(steps.clone()), Some(d.rows(steps)), None, state, &mut work);
+            let rows = work.z.chunks_exact(f).zip(targets.chunks_exact(l));
+            rows.for_each(|(z, d)| take(z, d));
         }
         Ok(())
     }
@@ -388,19 +554,87 @@ impl EchoStateNetwork {
     ///
     /// If it has not been fitted, or the inputs have other columns or are not finite.
     pub fn run(&self, u: &Series, state: &mut EsnState) -> Result<Series, ReservoirError> {
+        self.run_with(u, state, &mut Workspace::default())
+    }
+
+    fn run_with(
+        &self,
+        u: &Series,
+        state: &mut EsnState,
+        work: &mut Workspace,
+    ) -> Result<Series, ReservoirError> {
         let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
         self.check_inputs(u, 0)?;
         let mut outputs = Vec::with_capacity(u.steps() * self.outputs);
         let at_once = if self.has_feedback() { 1 } else { CHUNK };
-        for first in (0..u.steps()).step_by(at_once) {
-            let u = u.slice(first..u.steps().min(first + at_once));
-            let z = self.states(&u, None, None, state);
-            for z in z.chunks_exact(self.features.count()) {
-                outputs.extend(readout.apply(z).map(|sum| self.output(sum)));
-            }
+        for steps in chunks(u.steps(), at_once) {
+            self.states(u.rows(steps), None, None, state, work);
+            self.read(readout, &work.z, &mut outputs);
             state.y.copy_from_slice(&outputs[outputs.len() - self.outputs..]);
         }
         Ok(Series::new(outputs, self.outputs))
+    }
+
+    /// [Runs](Self::run) over many inputs, beside each other; each has a state of its own, and they may have
+    /// different lengths.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many states as inputs.
+    pub fn run_all(
+        &self,
+        u: &[Series],
+        states: &mut [EsnState],
+    ) -> Result<Vec<Series>, ReservoirError> {
+        assert_eq!(u.len(), states.len(), "a state for every input");
+        let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
+        for (n, u) in u.iter().enumerate() {
+            self.check_inputs(u, n)?;
+        }
+        if !self.runs_beside(u.len()) {
+            let pairs = u.par_iter().zip(states.par_iter_mut());
+            return pairs.map(|(u, state)| self.run(u, state)).collect();
+        }
+        let mut outputs: Vec<Vec<f64>> =
+            u.iter().map(|u| Vec::with_capacity(u.steps() * self.outputs)).collect();
+        let mut work = Workspace::default();
+        let groups = u.chunks(BESIDE).zip(states.chunks_mut(BESIDE));
+        for ((u, states), outputs) in groups.zip(outputs.chunks_mut(BESIDE)) {
+            let longest = u.iter().map(Series::steps).max().unwrap_or(0);
+            for steps in chunks(longest, CHUNK / BESIDE) {
+                let part = |u: &Series| steps.start.min(u.steps())..steps.end.min(u.steps());
+                let inputs: Vec<&[f64]> = u.iter().map(|u| u.rows(part(u))).collect();
+                self.states_beside(&inputs, states, &mut work);
+                let mut rest = work.z.as_slice();
+                let parts: Vec<&[f64]> = u
+                    .iter()
+                    .map(|u| {
+                        let (first, behind) = rest.split_at(part(u).len() * self.features.count());
+                        rest = behind;
+                        first
+                    })
+                    .collect();
+                let each = outputs.par_iter_mut().zip(states.par_iter_mut()).zip(parts);
+                each.for_each(|((outputs, state), z)| {
+                    self.read(readout, z, outputs);
+                    if !z.is_empty() {
+                        state.y.copy_from_slice(&outputs[outputs.len() - self.outputs..]);
+                    }
+                });
+            }
+        }
+        Ok(outputs.into_iter().map(|outputs| Series::new(outputs, self.outputs)).collect())
+    }
+
+    /// The outputs for some features.
+    fn read(&self, readout: &Readout, z: &[f64], outputs: &mut Vec<f64>) {
+        for z in z.chunks_exact(self.features.count()) {
+            outputs.extend(readout.apply(z).map(|sum| self.output(sum)));
+        }
     }
 
     /// Hears inputs, and targets in the place of its own outputs: what comes next is said from there.
@@ -415,9 +649,9 @@ impl EchoStateNetwork {
         state: &mut EsnState,
     ) -> Result<(), ReservoirError> {
         self.check_pair(u, d, 0)?;
-        for first in (0..u.steps()).step_by(CHUNK) {
-            let steps = first..u.steps().min(first + CHUNK);
-            self.states(&u.slice(steps.clone()), Some(&d.slice(steps)), None, state);
+        let mut work = Workspace::default();
+        for steps in chunks(u.steps(), CHUNK) {
+            self.states(u.rows(steps.clone()), Some(d.rows(steps)), None, state, &mut work);
         }
         Ok(())
     }
@@ -437,54 +671,124 @@ impl EchoStateNetwork {
             let (inputs, outputs) = (self.inputs, self.outputs);
             return Err(ReservoirError::OpenLoop { outputs, inputs });
         }
-        let mut u = first.to_vec();
+        let mut u = Series::new(first.to_vec(), self.inputs);
         let mut outputs = Vec::with_capacity(steps * self.outputs);
+        let mut work = Workspace::default();
         for _ in 0..steps {
-            u = self.run(&Series::new(u, self.inputs), state)?.values().to_vec();
-            outputs.extend_from_slice(&u);
+            u = self.run_with(&u, state, &mut work)?;
+            outputs.extend_from_slice(u.values());
         }
         Ok(Series::new(outputs, self.outputs))
     }
 
-    /// The features `[T, F]` of some steps. What is fed back are targets, or else the last output, which is for one
-    /// step.
+    /// Leaves the features `[T, F]` of some steps in `work.z`. What is fed back are targets, or else the last
+    /// output, which is for one step.
     fn states(
         &self,
-        u: &Series,
-        targets: Option<&Series>,
+        u: &[f64],
+        targets: Option<&[f64]>,
         mut noise: Option<&mut StdRng>,
         state: &mut EsnState,
-    ) -> Vec<f64> {
-        let (steps, f) = (u.steps(), self.features.count());
-        let mut z = vec![0.0; steps * f];
+        work: &mut Workspace,
+    ) {
+        let (k, l, f) = (self.inputs, self.outputs, self.features.count());
+        let steps = u.len() / k;
+        let Workspace { z, heard } = work;
+        z.resize(steps * f, 0.0);
         let mut offset = self.features.states();
-        let mut below: Option<(usize, usize)> = None;
+        let mut below: Option<Range<usize>> = None;
         for (reservoir, x) in self.reservoirs.iter().zip(&mut state.x) {
-            let mut heard = Vec::with_capacity(steps * reservoir.units.inputs());
-            for t in 0..steps {
-                match below {
-                    Some((from, size)) if self.config.arrangement == Arrangement::Stacked => {
-                        heard.extend_from_slice(&z[t * f + from..][..size]);
+            let heard = if below.is_none() && reservoir.fed_back == 0 {
+                u
+            } else {
+                heard.clear();
+                for t in 0..steps {
+                    match &below {
+                        Some(below) => heard.extend_from_slice(&z[t * f..][below.clone()]),
+                        None => heard.extend_from_slice(&u[t * k..(t + 1) * k]),
                     }
-                    _ => heard.extend_from_slice(u.row(t)),
-                }
-                if reservoir.fed_back > 0 {
-                    match (t, targets) {
-                        (0, _) | (_, None) => heard.extend_from_slice(&state.y),
-                        (t, Some(targets)) => heard.extend_from_slice(targets.row(t - 1)),
+                    if reservoir.fed_back > 0 {
+                        heard.extend_from_slice(match (t, targets) {
+                            (0, _) | (_, None) => &state.y,
+                            (t, Some(targets)) => &targets[(t - 1) * l..t * l],
+                        });
                     }
                 }
-            }
-            let rows = Rows { elements: &mut z, stride: f, offset };
-            reservoir.harvest(&heard, noise.as_deref_mut(), x, rows);
-            below = Some((offset, reservoir.size()));
+                heard.as_slice()
+            };
+            let rows = Rows { elements: z, stride: f, offset };
+            reservoir.harvest(heard, noise.as_deref_mut(), x, rows);
+            below = self.below(offset, reservoir);
             offset += reservoir.size();
         }
         if let Some(targets) = targets.filter(|_| steps > 0) {
-            state.y.copy_from_slice(targets.row(steps - 1));
+            state.y.copy_from_slice(&targets[(steps - 1) * l..]);
         }
-        self.features.complete(&mut z, u.values(), self.inputs);
-        z
+        self.features.complete(z, u, k);
+    }
+
+    /// As [`states`](Self::states) of several series, one behind the other in `work.z`, without feedback and
+    /// without noise.
+    fn states_beside(&self, u: &[&[f64]], states: &mut [EsnState], work: &mut Workspace) {
+        let (k, f) = (self.inputs, self.features.count());
+        let all: usize = u.iter().map(|u| u.len() / k).sum();
+        let z = &mut work.z;
+        z.resize(all * f, 0.0);
+        let mut offset = self.features.states();
+        let mut below: Option<Range<usize>> = None;
+        for (n, reservoir) in self.reservoirs.iter().enumerate() {
+            let copied: Vec<Vec<f64>> = match &below {
+                None => Vec::new(),
+                Some(below) => {
+                    let mut rows = z.chunks_exact(f);
+                    let of = |u: &&[f64]| {
+                        let rows = rows.by_ref().take(u.len() / k);
+                        rows.flat_map(|z| &z[below.clone()]).copied().collect()
+                    };
+                    u.iter().map(of).collect()
+                }
+            };
+            let heard: Vec<&[f64]> = match below {
+                None => u.to_vec(),
+                Some(_) => copied.iter().map(Vec::as_slice).collect(),
+            };
+            let mut rest = z.as_mut_slice();
+            let mut rows = Vec::with_capacity(u.len());
+            for u in u {
+                let (elements, behind) = rest.split_at_mut(u.len() / k * f);
+                rows.push(Rows { elements, stride: f, offset });
+                rest = behind;
+            }
+            let mut x: Vec<Vec<f64>> =
+                states.iter_mut().map(|state| std::mem::take(&mut state.x[n])).collect();
+            reservoir.units.batch(&heard, &mut x, &mut rows);
+            states.iter_mut().zip(x).for_each(|(state, x)| state.x[n] = x);
+            below = self.below(offset, reservoir);
+            offset += reservoir.size();
+        }
+        let mut rest = z.as_mut_slice();
+        for u in u {
+            let (z, behind) = rest.split_at_mut(u.len() / k * f);
+            self.features.complete(z, u, k);
+            rest = behind;
+        }
+    }
+
+    /// Where in the features the next reservoir finds what it hears, if it does not hear the input.
+    fn below(&self, offset: usize, reservoir: &Reservoir) -> Option<Range<usize>> {
+        match self.config.arrangement {
+            Arrangement::Stacked => Some(offset..offset + reservoir.size()),
+            Arrangement::Parallel => None,
+        }
+    }
+
+    /// Whether so many series can run beside each other, and it is worth while.
+    fn runs_beside(&self, series: usize) -> bool {
+        series > 1 && !self.has_feedback()
+    }
+
+    fn has_noise(&self) -> bool {
+        self.reservoirs.iter().any(|reservoir| reservoir.noise > 0.0)
     }
 
     fn has_feedback(&self) -> bool {
@@ -527,7 +831,12 @@ impl EchoStateNetwork {
         Ok(())
     }
 
-    fn check_pair(&self, u: &Series, d: &Series, series: usize) -> Result<(), ReservoirError> {
+    pub(crate) fn check_pair(
+        &self,
+        u: &Series,
+        d: &Series,
+        series: usize,
+    ) -> Result<(), ReservoirError> {
         self.check_inputs(u, series)?;
         let (found, expected) = (d.columns(), self.outputs);
         if found != expected {

@@ -25,6 +25,7 @@
 //!
 //! *Invariant:* no file, no clock; randomness only from a seed that is given.
 
+mod blocks;
 pub mod cell;
 pub mod classifier;
 pub mod error;
@@ -39,6 +40,7 @@ pub mod metrics;
 pub mod nvar;
 mod one_thread;
 pub mod online;
+pub mod partial_fit;
 pub mod reservoir;
 pub mod ridge;
 pub mod rls;
@@ -49,13 +51,16 @@ pub mod spectrum;
 
 pub use classifier::{ClassStates, Classifier, ClassifierConfig, ensemble_scores};
 pub use error::ReservoirError;
-pub use esn::{Arrangement, EchoStateNetwork, EsnConfig, EsnState, OutputActivation, Solver};
+pub use esn::{
+    Arrangement, EchoStateNetwork, EsnConfig, EsnState, OutputActivation, Selection, Solver,
+};
 pub use features::{Features, FeaturesConfig};
 pub use intrinsic_plasticity::{Excitability, IntrinsicPlasticity};
 pub use lms::{LeastMeanSquares, LmsConfig, LmsRule};
 pub use matrix::{InputTopology, Topology, recurrent_weights};
 pub use nvar::{Nvar, NvarConfig, NvarState, Predicts};
 pub use online::OnlineReadout;
+pub use partial_fit::PartialFit;
 pub use reservoir::{OneOrEach, Reservoir, ReservoirActivation, ReservoirConfig};
 pub use ridge::{Design, LeftOut, Normal, Readout};
 pub use rls::{RecursiveLeastSquares, RlsConfig};

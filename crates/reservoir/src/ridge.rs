@@ -16,15 +16,15 @@
 //! Sources: M. Lukoševičius (2012), A Practical Guide to Applying Echo State Networks; Golub, Heath & Wahba (1979),
 //! Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter, for the leave-one-out error.
 
-use faer::{
-    Accum, Mat, MatRef, Par, Side,
-    linalg::{
-        matmul::{matmul, triangular, triangular::BlockStructure},
-        solvers::{Llt, Solve},
-    },
-};
+use faer::{Mat, MatRef, Side};
+use recurrent_kernels::gram::{add_cross, add_gram};
 
-use crate::{ReservoirError, error::check, one_thread::on_one_thread};
+use crate::{
+    ReservoirError,
+    blocks::{factor, solve_factored},
+    error::check,
+    one_thread::on_one_thread,
+};
 
 /// A readout and how far it is from what it learned.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +77,13 @@ fn check_regularization(lambda: f64) -> Result<(), ReservoirError> {
 /// The sums of the normal equations.
 #[derive(Clone, Debug)]
 pub struct Normal {
-    /// `PᵀP`; the lower triangle.
-    gram: Mat<f64>,
-    /// `PᵀY`.
-    cross: Mat<f64>,
+    /// `PᵀP`, `[F, F]` in row-major order; on and below the diagonal.
+    gram: Vec<f64>,
+    /// `YᵀP`, `[L, F]` in row-major order.
+    cross: Vec<f64>,
     /// `Σ y²` of each output.
     squares: Vec<f64>,
+    features: usize,
     rows: usize,
 }
 
@@ -90,9 +91,10 @@ impl Normal {
     /// Nothing summed yet.
     pub fn new(features: usize, outputs: usize) -> Self {
         Self {
-            gram: Mat::zeros(features, features),
-            cross: Mat::zeros(features, outputs),
+            gram: vec![0.0; features * features],
+            cross: vec![0.0; outputs * features],
             squares: vec![0.0; outputs],
+            features,
             rows: 0,
         }
     }
@@ -104,7 +106,22 @@ impl Normal {
 
     /// Features, `F`.
     pub fn features(&self) -> usize {
-        self.gram.nrows()
+        self.features
+    }
+
+    /// Outputs, `L`.
+    pub fn outputs(&self) -> usize {
+        self.squares.len()
+    }
+
+    /// An entry of `PᵀP`.
+    fn gram(&self, i: usize, j: usize) -> f64 {
+        self.gram[i.max(j) * self.features + i.min(j)]
+    }
+
+    /// An entry of `PᵀY`.
+    fn cross(&self, feature: usize, output: usize) -> f64 {
+        self.cross[output * self.features + feature]
     }
 
     /// Adds some steps: `p [M, F]` and `y [M, L]` in row-major order.
@@ -113,23 +130,11 @@ impl Normal {
     ///
     /// If a shape is wrong.
     pub fn add(&mut self, p: &[f64], y: &[f64]) {
-        let (f, l) = (self.gram.nrows(), self.cross.ncols());
+        let (f, l) = (self.features, self.outputs());
         let rows = p.len() / f;
         assert!(p.len() == rows * f && y.len() == rows * l, "features and targets of every step");
-        let p = MatRef::from_row_major_slice(p, rows, f);
-        let targets = MatRef::from_row_major_slice(y, rows, l);
-        triangular::matmul(
-            self.gram.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            p.transpose(),
-            BlockStructure::Rectangular,
-            p,
-            BlockStructure::Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        matmul(self.cross.as_mut(), Accum::Add, p.transpose(), targets, 1.0, Par::Seq);
+        add_gram(p, f, &mut self.gram);
+        add_cross(y, p, f, &mut self.cross);
         for (n, y) in y.iter().enumerate() {
             self.squares[n % l] += y * y;
         }
@@ -142,11 +147,14 @@ impl Normal {
     ///
     /// If it has other features or outputs.
     pub fn merge(&mut self, other: &Self) {
-        self.gram += &other.gram;
-        self.cross += &other.cross;
-        for (sum, more) in self.squares.iter_mut().zip(&other.squares) {
-            *sum += more;
-        }
+        let same = self.features == other.features && self.outputs() == other.outputs();
+        assert!(same, "as many features and outputs");
+        let join = |sums: &mut [f64], more: &[f64]| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        };
+        join(&mut self.gram, &other.gram);
+        join(&mut self.cross, &other.cross);
+        join(&mut self.squares, &other.squares);
         self.rows += other.rows;
     }
 
@@ -159,19 +167,22 @@ impl Normal {
     pub fn solve(&self, lambda: f64) -> Result<Readout, ReservoirError> {
         check_regularization(lambda)?;
         self.check_enough(lambda)?;
-        let mut penalised = self.gram.clone();
-        for n in 1..self.features() {
-            penalised[(n, n)] += lambda;
+        let f = self.features;
+        let mut penalised = Mat::from_fn(f, f, |i, j| match i == j && i > 0 {
+            true => self.gram(i, i) + lambda,
+            false => self.gram(i, j),
+        });
+        let failed = || ReservoirError::NotPositiveDefinite { regularization: lambda };
+        if !factor(penalised.as_mut()) {
+            return Err(failed());
         }
-        let failed = |_| ReservoirError::NotPositiveDefinite { regularization: lambda };
-        let weights = on_one_thread(|| {
-            let factor = Llt::new(penalised.as_ref(), Side::Lower).map_err(failed)?;
-            Ok(factor.solve(&self.cross))
-        })?;
+        let cross = MatRef::from_column_major_slice(&self.cross, f, self.outputs());
+        let mut weights = cross.to_owned();
+        solve_factored(penalised.as_ref(), weights.as_mut());
         let readout = Readout::of(&weights);
         match readout.weights.iter().all(|weight| weight.is_finite()) {
             true => Ok(readout),
-            false => Err(ReservoirError::NotPositiveDefinite { regularization: lambda }),
+            false => Err(failed()),
         }
     }
 
@@ -185,15 +196,15 @@ impl Normal {
             check_regularization(*lambda)?;
             self.check_enough(*lambda)?;
         }
-        let (f, l, rows) = (self.features(), self.cross.ncols(), self.rows as f64);
+        let (f, l, rows) = (self.features, self.outputs(), self.rows as f64);
         // The constant feature's sums are those of the others.
-        let mean = |n: usize| self.gram[(n, 0)] / rows;
+        let mean = |n: usize| self.gram(n, 0) / rows;
         let centred = Mat::from_fn(f - 1, f - 1, |i, j| {
-            let (i, j) = (i.max(j) + 1, i.min(j) + 1);
-            self.gram[(i, j)] - rows * mean(i) * mean(j)
+            let (i, j) = (i + 1, j + 1);
+            self.gram(i, j) - rows * mean(i) * mean(j)
         });
         let targets = Mat::from_fn(f - 1, l, |i, output| {
-            self.cross[(i + 1, output)] - mean(i + 1) * self.cross[(0, output)]
+            self.cross(i + 1, output) - mean(i + 1) * self.cross(0, output)
         });
         let failed = |_| ReservoirError::Spectrum { units: f };
         let eigen = on_one_thread(|| centred.self_adjoint_eigen(Side::Lower)).map_err(failed)?;
@@ -217,7 +228,7 @@ impl Normal {
                 }
             }
             let weights = vectors * &scaled;
-            Ok(with_constant(&weights, mean, |output| self.cross[(0, output)] / rows))
+            Ok(with_constant(&weights, mean, |output| self.cross(0, output) / rows))
         };
         lambdas.iter().map(readout).collect()
     }
@@ -234,9 +245,9 @@ impl Normal {
         rows.map(|(output, (w, squares))| {
             let mut error = *squares;
             for (i, weight) in w.iter().enumerate() {
-                let entry = |(j, w): (usize, &f64)| self.gram[(i.max(j), i.min(j))] * w;
+                let entry = |(j, w): (usize, &f64)| self.gram(i, j) * w;
                 let sum: f64 = w.iter().enumerate().map(entry).sum();
-                error += weight * (sum - 2.0 * self.cross[(i, output)]);
+                error += weight * (sum - 2.0 * self.cross(i, output));
             }
             error / self.rows as f64
         })

@@ -16,7 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{EsnConfig, OneOrEach, ReservoirError, error::check};
+use crate::{EsnConfig, OneOrEach, ReservoirError, Selection, error::check};
 
 /// A setting that is searched for. What is said of reservoirs holds for all reservoirs of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -157,6 +157,7 @@ impl Parameter {
     fn set(self, config: &mut EsnConfig, value: f64) {
         if self == Self::Regularization {
             config.regularization = value;
+            config.selection = Selection::Given;
         }
         for reservoir in &mut config.reservoirs {
             match self {

@@ -68,6 +68,15 @@ impl Series {
         &self.values[step * self.columns..(step + 1) * self.columns]
     }
 
+    /// Some of its steps, row after row.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn rows(&self, steps: std::ops::Range<usize>) -> &[f64] {
+        &self.values[steps.start * self.columns..steps.end * self.columns]
+    }
+
     /// One column.
     pub fn column(&self, column: usize) -> Vec<f64> {
         self.values.iter().skip(column).step_by(self.columns).copied().collect()

@@ -79,9 +79,13 @@ fn rows(table: &str) -> (String, Vec<Vec<f64>>) {
 fn an_echo_state_network_leaves_a_whole_folder() {
     let shop = shop(ECHO);
     let out = shop.train(&[]).done();
-    for text in
-        ["learned from 499 steps", "spectral radius", "echo states", "On the test set", "nrmse_10 "]
-    {
+    for text in [
+        "learned from 499 steps with λ = 1e-8",
+        "spectral radius",
+        "echo states",
+        "On the test set",
+        "nrmse_10 ",
+    ] {
         assert!(out.contains(text), "no `{text}`: {out}");
     }
     for name in ["forecast", "states", "spectrum"] {

@@ -40,6 +40,7 @@ use crate::{
     ops::{Course, SequenceOps},
     rnn::Activation,
 };
+pub(crate) use product::{lower_gram, outer_rows};
 use real::Real;
 #[cfg(test)]
 pub(crate) use simd::{Isa, forced};

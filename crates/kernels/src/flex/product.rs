@@ -312,3 +312,124 @@ impl<F: Real> WithSimd for Outer<'_, F> {
         }
     }
 }
+
+/// `to += Σ_n a[n]ᵀ · b[n]` for rows of so many elements one behind the other.
+pub(crate) fn outer_rows<F: Real>((a, m): (&[F], usize), (b, n): (&[F], usize), to: &mut [F]) {
+    let starts_of = |len: usize, of: usize| (0..len).step_by(of).collect::<Vec<_>>();
+    let (a_starts, b_starts) = (starts_of(a.len(), m), starts_of(b.len(), n));
+    let target = Target { elements: Shared::new(to), stride: n, sums: None, write: Write::Add };
+    let a = Starts { elements: a, starts: &a_starts };
+    let b = Starts { elements: b, starts: &b_starts };
+    outer(Isa::detected(), (a, m), (b, n), target);
+}
+
+/// Rows that are summed up before the sums are written: so many of a narrow panel stay in the nearest cache.
+const SUMMED: usize = 256;
+
+/// Registers of a narrow panel.
+const NARROW: usize = 2;
+
+/// Tiles that are one piece of work: what they read stays in the second cache while all panels pass.
+const TOGETHER: usize = 8;
+
+/// `to += Σ_n a[n]ᵀ · a[n]` on and below the diagonal, for rows of `m` elements one behind the other; what else a
+/// tile there covers is written, too. The terms have the order of the rows.
+///
+/// # Panics
+///
+/// If `to` has not room for `m` rows of `m` elements.
+pub(crate) fn lower_gram<F: Real>(a: &[F], m: usize, to: &mut [F]) {
+    assert!(to.len() >= m * m, "a square fits");
+    let isa = Isa::detected();
+    let wide = isa.lanes::<F>() * NARROW;
+    let (tiles, panels) = (m.div_ceil(COLUMNS), m.div_ceil(wide));
+    let to = Shared::new(to);
+    let (mut columns, mut right) = (Vec::new(), Vec::new());
+    for block in a.chunks(SUMMED * m) {
+        let starts: Vec<usize> = (0..block.len()).step_by(m).collect();
+        let (k, rows) = (starts.len(), Starts { elements: block, starts: &starts });
+        columns.reserve_exact(k * m);
+        right.clear();
+        right.resize(panels * k * wide, F::zero());
+        let (packed, panels_of) = (Shared::unwritten(&mut columns), Shared::new(&mut right));
+        let work = k * m * m / 2;
+        threads::each(tiles.div_ceil(TOGETHER), work, |part| {
+            for tile in part * TOGETHER..tiles.min((part + 1) * TOGETHER) {
+                let columns = tile * COLUMNS..m.min((tile + 1) * COLUMNS);
+                pack_columns(rows, 0..k, columns, k, packed);
+            }
+        });
+        threads::each(panels.div_ceil(TOGETHER), work, |part| {
+            for panel in part * TOGETHER..panels.min((part + 1) * TOGETHER) {
+                pack_panel(rows, panel * wide..m.min((panel + 1) * wide), wide, panels_of);
+            }
+        });
+        let parts = tiles.div_ceil(TOGETHER);
+        threads::each(parts, work, |part| {
+            // The lowest have the most to do, and are done first.
+            let first = (parts - 1 - part) * TOGETHER * COLUMNS;
+            let chosen = first..m.min(first + TOGETHER * COLUMNS);
+            isa.run(LowerGram { columns: packed, panels: panels_of, k, m, chosen, to });
+        });
+    }
+}
+
+/// Copies some columns of all rows, and zeros behind them, one row behind the other.
+#[expect(unsafe_code, reason = "threads write parts of the same memory")]
+fn pack_panel<F: Real>(rows: Starts<'_, F>, columns: Range<usize>, wide: usize, to: Shared<F>) {
+    let k = rows.starts.len();
+    // SAFETY: this panel is one task's own.
+    let to = unsafe { to.slice_mut(columns.start * k, k * wide) };
+    for (to, start) in to.chunks_exact_mut(wide).zip(rows.starts) {
+        let from = &rows.elements[start + columns.start..start + columns.end];
+        to[..from.len()].copy_from_slice(from);
+        to[from.len()..].fill(F::zero());
+    }
+}
+
+/// Some rows of a sum of outer products of rows with themselves, up to the diagonal.
+struct LowerGram<F> {
+    /// As [`pack_columns`] leaves them.
+    columns: Shared<F>,
+    /// As [`pack_panel`] leaves them.
+    panels: Shared<F>,
+    k: usize,
+    m: usize,
+    chosen: Range<usize>,
+    to: Shared<F>,
+}
+
+impl<F: Real> WithSimd for LowerGram<F> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "the innermost loop checks no bounds")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { columns, panels, k, m, chosen, to } = self;
+        let wide = lanes::<S, F>() * NARROW;
+        // SAFETY: all of the columns were written before this began.
+        let columns = unsafe { columns.slice(0, m * k) };
+        for column in (0..chosen.end).step_by(wide) {
+            // SAFETY: this panel was written before this began.
+            let panel = Panel::new(unsafe { panels.slice(column * k, k * wide) }, NARROW);
+            let highest = chosen.start.max(column / COLUMNS * COLUMNS);
+            for first in (highest..chosen.end).step_by(COLUMNS) {
+                let count = COLUMNS.min(chosen.end - first);
+                let mut starts = [0; MOST_ROWS];
+                for (n, start) in starts.iter_mut().enumerate() {
+                    *start = first * k + n;
+                }
+                let left = Rows::new(columns, &starts[..count], k, count);
+                let mut sums = tile::no_sums::<S, F>(simd);
+                // SAFETY: `left` was made with as many elements as there are rows of the panel.
+                unsafe { tile::multiply(simd, left, panel, &mut sums) };
+                for (n, sums) in sums.iter().take(count).enumerate() {
+                    let at = (first + n) * m + column;
+                    // SAFETY: these rows are one task's own.
+                    let to = unsafe { to.slice_mut(at, wide.min(m - column)) };
+                    put(simd, sums, to, Write::Add, None);
+                }
+            }
+        }
+    }
+}

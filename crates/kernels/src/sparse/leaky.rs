@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Number, Weights};
+use super::{Number, Weights, matrix::WINDOW};
 use crate::flex::{
     threads::{Shared, Team, parts},
     wide::wide,
@@ -84,7 +84,7 @@ impl<F: Number> LeakyUnits<F> {
         // A thread that is woken up late is no loss: the others take its part.
         let members = match each_step < WORTH_MEETING {
             true => 1,
-            false => parts(each_step * steps * 8).min(n),
+            false => parts(each_step * steps * 8).min(n.div_ceil(WINDOW)),
         };
         let before = state.to_vec();
         let run = Run {
@@ -190,9 +190,9 @@ impl<F: Number> Run<'_, F> {
         // SAFETY: these units of this step are this call's own.
         let x = unsafe { self.to.slice_mut(start + units.start, units.len()) };
         let u = &self.u[t * k..(t + 1) * k];
-        for (x, unit) in x.iter_mut().zip(units.clone()) {
-            *x = b[unit] + dot(w_in, unit, u) + dot(w, unit, before);
-        }
+        x.copy_from_slice(&b[units.clone()]);
+        add_product(w_in, units.clone(), u, x);
+        add_product(w, units.clone(), before, x);
         if let Some(noise) = self.noise {
             for (x, noise) in x.iter_mut().zip(&noise[t * n + units.start..]) {
                 *x = *x + *noise;
@@ -213,49 +213,64 @@ impl<F: Number> Run<'_, F> {
 wide! {
     /// The steps and units that fall to one of a team.
     fn member<F: Number>(run: &Run<'_, F>, team: &Team, member: usize) {
+        let n = run.units.units();
         for (t, part) in team.walk(member, run.steps) {
-            run.step(t, team.cut(part, run.units.units()));
+            let windows = team.cut(part, n.div_ceil(WINDOW));
+            run.step(t, windows.start * WINDOW..n.min(windows.end * WINDOW));
         }
     }
 
-    /// `y = W · x`.
-    pub(super) fn products<F: Number>(w: &Weights<F>, x: &[F], y: &mut [F]) {
-        for (row, y) in y.iter_mut().enumerate() {
-            *y = dot(w, row, x);
-        }
+    /// `y += W · x`.
+    pub(super) fn add_products<F: Number>(w: &Weights<F>, x: &[F], y: &mut [F]) {
+        add_product(w, 0..y.len(), x, y);
     }
 }
 
 /// Sums of a dense row.
 const LANES: usize = 16;
 
-/// `Σ_j W[row, j] · x[j]`.
+/// `y[row] += Σ_j W[row, j] · x[j]` for some rows, whole windows of them. Fewer than [`LANES`] columns are added
+/// one after the other, and so are those that a sparse matrix has.
 #[inline(always)]
-fn dot<F: Number>(w: &Weights<F>, row: usize, x: &[F]) -> F {
+fn add_product<F: Number>(w: &Weights<F>, rows: Range<usize>, x: &[F], y: &mut [F]) {
     match w {
-        Weights::Sparse(matrix) => matrix.dot(row, x),
+        Weights::Sparse(matrix) => matrix.add(rows, x, y),
+        Weights::Dense { values, columns: 1 } => {
+            for (y, value) in y.iter_mut().zip(&values[rows]) {
+                *y = value.mul_add(x[0], *y);
+            }
+        }
         Weights::Dense { values, columns } => {
-            let values = &values[row * columns..(row + 1) * columns];
-            let mut sums = [F::zero(); LANES];
-            let ((blocks, rest), (x_blocks, x_rest)) =
-                (values.as_chunks::<LANES>(), x.as_chunks::<LANES>());
-            for (values, x) in blocks.iter().zip(x_blocks) {
-                for n in 0..LANES {
-                    sums[n] = values[n].mul_add(x[n], sums[n]);
-                }
+            let weights = values[rows.start * columns..].chunks_exact(*columns);
+            for (y, row) in y.iter_mut().zip(weights) {
+                *y = dot(row, x, *y);
             }
-            let mut sum = F::zero();
-            if !blocks.is_empty() {
-                for lane in sums {
-                    sum = sum + lane;
-                }
-            }
-            for (value, x) in rest.iter().zip(x_rest) {
-                sum = value.mul_add(*x, sum);
-            }
-            sum
         }
     }
+}
+
+/// `sum + Σ_j w[j] · x[j]`.
+#[inline(always)]
+fn dot<F: Number>(w: &[F], x: &[F], sum: F) -> F {
+    let mut sum = sum;
+    let ((blocks, rest), (x_blocks, x_rest)) = (w.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+    if !blocks.is_empty() {
+        let mut sums = [F::zero(); LANES];
+        for (w, x) in blocks.iter().zip(x_blocks) {
+            for n in 0..LANES {
+                sums[n] = w[n].mul_add(x[n], sums[n]);
+            }
+        }
+        let mut all = F::zero();
+        for lane in sums {
+            all = all + lane;
+        }
+        sum = sum + all;
+    }
+    for (w, x) in rest.iter().zip(x_rest) {
+        sum = w.mul_add(*x, sum);
+    }
+    sum
 }
 
 /// One sequence of a batch.

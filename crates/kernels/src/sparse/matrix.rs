@@ -1,4 +1,9 @@
 //! Matrices of weights, sparse by rows or dense.
+//!
+//! A sparse matrix is kept twice: by rows, where one number is looked up for many sequences at once, and in slices of
+//! rows (Kreutzer et al. 2014, SELL-C-σ), where many numbers are looked up for one sequence.
+
+use std::ops::Range;
 
 use thiserror::Error;
 
@@ -54,6 +59,58 @@ pub struct SparseMatrix<F> {
     /// The column of each weight, below `columns`.
     places: Vec<u32>,
     values: Vec<F>,
+    slices: Slices<F>,
+}
+
+/// Rows of a slice: their sums are independent of each other, so that none waits for the one before.
+const SLICE: usize = 8;
+
+/// Rows among which those of about the same length are put into a slice. Rows of different windows are in
+/// different slices, so that threads can share a matrix by windows.
+pub(super) const WINDOW: usize = 64;
+
+/// A number of each of the rows of a slice.
+type Side<T> = [T; SLICE];
+
+/// The weights of a matrix, some rows beside each other.
+#[derive(Clone, Debug, PartialEq)]
+struct Slices<F> {
+    /// Which rows a slice has; the last ones of a window may be fewer, and then are repeated.
+    rows: Vec<Side<u32>>,
+    /// Where the weights of each slice begin, and the end of the last.
+    starts: Vec<usize>,
+    /// The columns, below `columns`. Rows that are shorter than their neighbours are filled up with zeros.
+    places: Vec<Side<u32>>,
+    values: Vec<Side<F>>,
+}
+
+impl<F: Number> Slices<F> {
+    fn of(starts: &[usize], places: &[u32], values: &[F]) -> Self {
+        let mut slices =
+            Self { rows: Vec::new(), starts: vec![0], places: Vec::new(), values: Vec::new() };
+        let length = |row: usize| starts[row + 1] - starts[row];
+        let all: Vec<usize> = (0..starts.len() - 1).collect();
+        for window in all.chunks(WINDOW) {
+            let mut window = window.to_vec();
+            window.sort_by_key(|row| std::cmp::Reverse(length(*row)));
+            for rows in window.chunks(SLICE) {
+                // Where rows are missing, the last is written again with what it has.
+                let rows: Side<usize> = std::array::from_fn(|n| rows[n.min(rows.len() - 1)]);
+                for k in 0..length(rows[0]) {
+                    let there = rows.map(|row| (k < length(row)).then(|| starts[row] + k));
+                    let last = |row: usize| places[starts[row]..starts[row + 1]].last();
+                    slices.places.push(std::array::from_fn(|n| match there[n] {
+                        Some(at) => places[at],
+                        None => last(rows[n]).copied().unwrap_or_default(),
+                    }));
+                    slices.values.push(there.map(|at| at.map_or(F::zero(), |at| values[at])));
+                }
+                slices.rows.push(rows.map(|row| row as u32));
+                slices.starts.push(slices.places.len());
+            }
+        }
+        slices
+    }
 }
 
 impl<F: Number> SparseMatrix<F> {
@@ -89,7 +146,8 @@ impl<F: Number> SparseMatrix<F> {
             values.push(value);
         }
         starts.resize(rows + 1, places.len());
-        Ok(Self { columns, starts, places, values })
+        let slices = Slices::of(&starts, &places, &values);
+        Ok(Self { columns, starts, places, values, slices })
     }
 
     /// How many weights there are.
@@ -109,26 +167,37 @@ impl<F: Number> SparseMatrix<F> {
         (&self.places[range.clone()], &self.values[range])
     }
 
-    /// `Σ_j W[row, j] · x[j]`, in four sums.
+    /// `y[row] += Σ_j W[row, j] · x[j]` for some rows, one weight of a row after the other; `y` are the numbers of
+    /// these rows.
+    ///
+    /// # Panics
+    ///
+    /// If the rows are not whole windows, or `x` has not a number for every column.
     #[inline(always)]
-    #[expect(unsafe_code, reason = "a place has been checked when the matrix was made")]
-    pub(super) fn dot(&self, row: usize, x: &[F]) -> F {
+    #[expect(unsafe_code, reason = "places have been checked when the matrix was made")]
+    pub(super) fn add(&self, rows: Range<usize>, x: &[F], y: &mut [F]) {
+        let all = self.starts.len() - 1;
+        assert!(rows.start.is_multiple_of(WINDOW), "rows begin with a window");
+        assert!(rows.end == all || rows.end.is_multiple_of(WINDOW), "rows end with a window");
+        assert_eq!(y.len(), rows.len(), "a number for every row");
         assert_eq!(x.len(), self.columns, "a number for every column");
-        let (places, values) = self.row(row);
-        // SAFETY: every place is below `columns`, which is the length of `x`.
-        let at = |place: u32| unsafe { *x.get_unchecked(place as usize) };
-        let mut sums = [F::zero(); 4];
-        let (four_places, rest_places) = places.as_chunks::<4>();
-        let (four_values, rest_values) = values.as_chunks::<4>();
-        for (places, values) in four_places.iter().zip(four_values) {
-            for n in 0..4 {
-                sums[n] = values[n].mul_add(at(places[n]), sums[n]);
+        let Slices { rows: all_rows, starts, places, values } = &self.slices;
+        let slices = rows.start / SLICE..rows.end.div_ceil(SLICE);
+        for slice in slices {
+            let at = all_rows[slice].map(|row| row as usize - rows.start);
+            let weights = starts[slice]..starts[slice + 1];
+            let mut sums = at.map(|row| y[row]);
+            for (places, values) in places[weights.clone()].iter().zip(&values[weights]) {
+                // SAFETY: every place is below `columns`, which is the length of `x`.
+                let x = places.map(|place| unsafe { *x.get_unchecked(place as usize) });
+                for n in 0..SLICE {
+                    sums[n] = values[n].mul_add(x[n], sums[n]);
+                }
+            }
+            for (row, sum) in at.into_iter().zip(sums) {
+                y[row] = sum;
             }
         }
-        for ((place, value), sum) in rest_places.iter().zip(rest_values).zip(&mut sums) {
-            *sum = value.mul_add(at(*place), *sum);
-        }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
     }
 }
 
@@ -195,13 +264,11 @@ impl<F: Number> Weights<F> {
     /// The same weights through `f`, which takes finite numbers to finite ones.
     pub fn map<G: Number>(&self, f: impl Fn(F) -> G) -> Weights<G> {
         match self {
-            Self::Sparse(SparseMatrix { columns, starts, places, values }) => {
-                Weights::Sparse(SparseMatrix {
-                    columns: *columns,
-                    starts: starts.clone(),
-                    places: places.clone(),
-                    values: values.iter().map(|value| f(*value)).collect(),
-                })
+            Self::Sparse(SparseMatrix { columns, starts, places, values, .. }) => {
+                let (columns, starts, places) = (*columns, starts.clone(), places.clone());
+                let values: Vec<G> = values.iter().map(|value| f(*value)).collect();
+                let slices = Slices::of(&starts, &places, &values);
+                Weights::Sparse(SparseMatrix { columns, starts, places, values, slices })
             }
             Self::Dense { values, columns } => Weights::Dense {
                 values: values.iter().map(|value| f(*value)).collect(),
@@ -218,6 +285,7 @@ impl<F: Number> Weights<F> {
     pub fn product(&self, x: &[F], y: &mut [F]) {
         assert_eq!(x.len(), self.columns(), "a number for every column");
         assert_eq!(y.len(), self.rows(), "a number for every row");
-        super::leaky::products(self, x, y);
+        y.fill(F::zero());
+        super::leaky::add_products(self, x, y);
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! A sum has the same order whatever the instruction set and the number of threads, and products are
 //! joined with sums explicitly, so results are the same to the bit on every machine that computes in IEEE
-//! numbers. Those of a batch differ from those of one sequence by rounding.
+//! numbers. With sparse weights, and fewer than 16 inputs, a batch has the same bits as its sequences one
+//! after the other; else they differ by rounding.
 
 mod leaky;
 mod matrix;

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod cell;
+mod parts;
 mod search;
 
 /// Numbers in ±1 without a generator.
@@ -282,6 +283,27 @@ fn leaving_one_out_is_as_good_as_doing_it() {
         let within = if lambda == 0.0 { 1e-10 } else { 0.02 * expected };
         assert!((found.error - expected).abs() < within, "{} is not {expected}", found.error);
     }
+}
+
+/// The `λ` that is chosen is the best there is by what it is chosen by, and the readout is that of fitting with it.
+#[rstest]
+#[case(Selection::LeaveOneOut(vec![1e-8, 1e-3, 1e3]))]
+#[case(Selection::HoldOut(vec![1e-8, 1e-3, 1e3]))]
+fn the_best_of_several_regularizations_is_chosen(#[case] selection: Selection) {
+    // Targets with noise that nothing can foretell: with 30 units and few steps the least λ fits it.
+    let u = numbers(90, 0);
+    let d: Vec<f64> =
+        u.iter().enumerate().map(|(n, u)| 0.5 * u + 0.4 * number(7 * n + 1000)).collect();
+    let series = [(Series::of(u), Series::of(d))];
+    let config = EsnConfig { washout: 20, selection, ..one(small()) };
+    let mut network = config.init(1, 1).unwrap();
+    let lambda = network.fit(&series).unwrap();
+    assert!(lambda > 1e-8, "{lambda}");
+    let given = EsnConfig { selection: Selection::Given, regularization: lambda, ..config };
+    let mut again = given.init(1, 1).unwrap();
+    again.fit(&series).unwrap();
+    let (found, expected) = (network.readout().unwrap(), again.readout().unwrap());
+    assert_near(&found.weights, &expected.weights, 1e-7);
 }
 
 fn linear(units: usize) -> EsnConfig {
