@@ -278,7 +278,9 @@ impl Case for ReservoirCase {
                 let u = uniform(case.steps + 1, 2);
                 let (u, d) = (u[..case.steps].to_vec(), u[1..].to_vec());
                 let pair = [(Series::of(u), Series::of(d))];
-                Box::new(move || network.fit(&pair).expect("a series that changes"))
+                Box::new(move || {
+                    network.fit(&pair).expect("a series that changes");
+                })
             }
             Job::Search(settings) => {
                 let settings = searched(settings);

@@ -68,6 +68,41 @@ pub enum SeriesSource {
         #[serde(default = "one")]
         seed: u64,
     },
+    /// [`signals::lorenz`]: columns `x`, `y` and `z`.
+    Lorenz {
+        /// Time from a step to the next, in (0, 0.1].
+        step: f64,
+        /// Steps.
+        steps: usize,
+        /// What the start is drawn with.
+        #[serde(default = "one")]
+        seed: u64,
+    },
+    /// [`signals::roessler`]: columns `x`, `y` and `z`.
+    Roessler {
+        /// Time from a step to the next, in (0, 0.2].
+        step: f64,
+        /// Steps.
+        steps: usize,
+        /// What the start is drawn with.
+        #[serde(default = "one")]
+        seed: u64,
+    },
+    /// [`signals::henon`]: a column `x`.
+    Henon {
+        /// Steps.
+        steps: usize,
+        /// What the start is drawn with.
+        #[serde(default = "one")]
+        seed: u64,
+    },
+    /// [`signals::superimposed_oscillators`]: a column `y`.
+    SuperimposedOscillators {
+        /// How many sines, from 1 to 12.
+        sines: usize,
+        /// Steps.
+        steps: usize,
+    },
 }
 
 fn one() -> u64 {
@@ -264,17 +299,7 @@ impl SeriesConfig {
         if let Some(windows) = &self.windows {
             windows.validate().map_err(|wrong| wrong.under("windows"))?;
         }
-        let range = "above 0";
-        match self.source {
-            SeriesSource::Csv(_) => Ok(()),
-            SeriesSource::MackeyGlass { tau, steps, .. } => {
-                OutOfRange::check("source.mackey_glass.tau", tau, |tau| *tau > 0, range)?;
-                OutOfRange::check("source.mackey_glass.steps", steps, |steps| *steps > 0, range)
-            }
-            SeriesSource::Narma10 { steps, .. } => {
-                OutOfRange::check("source.narma10.steps", steps, |steps| *steps > 0, range)
-            }
-        }
+        self.source.validate().map_err(|wrong| wrong.under("source"))
     }
 
     /// Reads the series and cuts it, with `lead_in` steps in front of what is measured.
@@ -366,29 +391,76 @@ impl std::fmt::Display for SeriesSource {
             Self::Csv(path) => write!(f, "{}", path.display()),
             Self::MackeyGlass { tau, .. } => write!(f, "the Mackey-Glass series of τ = {tau}"),
             Self::Narma10 { .. } => write!(f, "NARMA-10"),
+            Self::Lorenz { .. } => write!(f, "the Lorenz system"),
+            Self::Roessler { .. } => write!(f, "the Rössler system"),
+            Self::Henon { .. } => write!(f, "the Hénon map"),
+            Self::SuperimposedOscillators { sines, .. } => write!(f, "{sines} sines"),
         }
     }
 }
 
 impl SeriesSource {
+    fn validate(&self) -> Result<(), OutOfRange> {
+        let range = "above 0";
+        let steps = |name: &str, steps: usize| {
+            OutOfRange::check(&format!("{name}.steps"), steps, |steps| *steps > 0, range)
+        };
+        let step = |name: &str, step: f64, most: f64| {
+            let holds = |step: &f64| *step > 0.0 && *step <= most;
+            OutOfRange::check(&format!("{name}.step"), step, holds, &format!("in (0, {most}]"))
+        };
+        match *self {
+            Self::Csv(_) => Ok(()),
+            Self::MackeyGlass { tau, steps: count, .. } => {
+                OutOfRange::check("mackey_glass.tau", tau, |tau| *tau > 0, range)?;
+                steps("mackey_glass", count)
+            }
+            Self::Narma10 { steps: count, .. } => steps("narma10", count),
+            Self::Lorenz { step: dt, steps: count, .. } => {
+                step("lorenz", dt, 0.1)?;
+                steps("lorenz", count)
+            }
+            Self::Roessler { step: dt, steps: count, .. } => {
+                step("roessler", dt, 0.2)?;
+                steps("roessler", count)
+            }
+            Self::Henon { steps: count, .. } => steps("henon", count),
+            Self::SuperimposedOscillators { sines, steps: count } => {
+                let holds = |sines: &usize| (1..=12).contains(sines);
+                let field = "superimposed_oscillators.sines";
+                OutOfRange::check(field, sines, holds, "from 1 to 12")?;
+                steps("superimposed_oscillators", count)
+            }
+        }
+    }
+
     /// # Errors
     ///
     /// If a file cannot be read.
     fn read(&self) -> Result<NamedSeries, SeriesError> {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        match *self {
-            Self::Csv(ref path) => read_file(path),
+        let (names, series): (&[&str], Series) = match *self {
+            Self::Csv(ref path) => return read_file(path),
             Self::MackeyGlass { tau, steps, seed } => {
-                let series = Series::of(signals::mackey_glass(tau, steps, seed));
-                Ok(NamedSeries { names: names(&["y"]), named: Named::ByItself, series })
+                (&["y"], Series::of(signals::mackey_glass(tau, steps, seed)))
             }
             Self::Narma10 { steps, seed } => {
                 let [u, y] = signals::narma10(steps, seed);
                 let rows = u.into_iter().zip(y).flat_map(|(u, y)| [u, y]).collect();
-                let series = Series::new(rows, 2);
-                Ok(NamedSeries { names: names(&["u", "y"]), named: Named::ByItself, series })
+                (&["u", "y"], Series::new(rows, 2))
             }
-        }
+            Self::Lorenz { step, steps, seed } => {
+                (&["x", "y", "z"], signals::lorenz(step, steps, seed))
+            }
+            Self::Roessler { step, steps, seed } => {
+                (&["x", "y", "z"], signals::roessler(step, steps, seed))
+            }
+            Self::Henon { steps, seed } => (&["x"], Series::of(signals::henon(steps, seed))),
+            Self::SuperimposedOscillators { sines, steps } => {
+                (&["y"], Series::of(signals::superimposed_oscillators(sines, steps)))
+            }
+        };
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Ok(NamedSeries { names, named: Named::ByItself, series })
     }
 }
 

@@ -154,3 +154,40 @@ fn columns_are_found_by_name_or_place() {
         "the model: a.csv has no column `y`, only `x`, `z`"
     );
 }
+
+/// Every signal is read with the columns that it has.
+#[rstest]
+#[case("mackey_glass = { tau = 17, steps = 20 }", &["y"])]
+#[case("narma10 = { steps = 20 }", &["u", "y"])]
+#[case("lorenz = { step = 0.02, steps = 20 }", &["x", "y", "z"])]
+#[case("roessler = { step = 0.1, steps = 20 }", &["x", "y", "z"])]
+#[case("henon = { steps = 20 }", &["x"])]
+#[case("superimposed_oscillators = { sines = 5, steps = 20 }", &["y"])]
+fn signals_have_columns(#[case] source: &str, #[case] names: &[&str]) {
+    let config = config(&format!("source = {{ {source} }}"));
+    config.validate().unwrap();
+    let found = config.source.read().unwrap();
+    assert_eq!(found.names, names);
+    assert_eq!((found.series.steps(), found.series.columns()), (20, names.len()));
+}
+
+#[rstest]
+#[case(
+    "mackey_glass = { tau = 0, steps = 20 }",
+    "`source.mackey_glass.tau` must be above 0, got 0"
+)]
+#[case("narma10 = { steps = 0 }", "`source.narma10.steps` must be above 0, got 0")]
+#[case("lorenz = { step = 0.0, steps = 20 }", "`source.lorenz.step` must be in (0, 0.1], got 0")]
+#[case(
+    "roessler = { step = 0.21, steps = 20 }",
+    "`source.roessler.step` must be in (0, 0.2], got 0.21"
+)]
+#[case("henon = { steps = 0 }", "`source.henon.steps` must be above 0, got 0")]
+#[case(
+    "superimposed_oscillators = { sines = 13, steps = 20 }",
+    "`source.superimposed_oscillators.sines` must be from 1 to 12, got 13"
+)]
+fn a_wrong_signal_is_named(#[case] source: &str, #[case] message: &str) {
+    let config = config(&format!("source = {{ {source} }}"));
+    assert_eq!(config.validate().unwrap_err().to_string(), message);
+}
