@@ -3,6 +3,7 @@
 import time
 
 import numpy
+from joblib.externals.loky import get_reusable_executor
 from reservoirpy.nodes import Reservoir, Ridge
 from reservoirpy.observables import nrmse
 from scipy.sparse import csr_array
@@ -37,7 +38,10 @@ class Harvest:
             began = time.perf_counter()
             self.run()
             taken[workers] = time.perf_counter() - began
-        return min(taken, key=taken.get)
+        quickest = min(taken, key=taken.get)
+        if quickest == 1:
+            get_reusable_executor().shutdown()
+        return quickest
 
     def run(self):
         if self.reservoir.initialized:
