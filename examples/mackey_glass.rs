@@ -44,7 +44,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         errors.push(mackey_glass::nrmse84(&network, &s[LEARNED..])?);
         println!("seed {seed:<16}  {:.6}", errors[errors.len() - 1]);
     }
-    errors.sort_by(f64::total_cmp);
+    errors.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     println!("median                {:.6}\n", errors[errors.len() / 2]);
 
     let [u, d] = Series::of(mackey_glass::squashed(17, STEPS, 1)).ahead(1);

@@ -20,7 +20,7 @@ use crate::{
     picture::{self, Curve, Panel},
     report::{Unit, as_object, show_scores},
     reservoir_weights,
-    series_files::Steps,
+    series_files::{Heard, Steps},
     series_model::{About, SeriesModel, draw_forecast, measure, said},
     settings,
     terminal::{Align, Stream, Table, grouped},
@@ -39,7 +39,7 @@ const MOST_EIGENVALUES: usize = 1000;
 /// A network that was fitted, as `metrics.json` has it.
 #[derive(Debug, Serialize)]
 pub struct Fitted {
-    /// What was measured on: `test`, `valid` or `train`.
+    /// What was measured on: `test` or `train`.
     pub set: &'static str,
     /// What was measured.
     #[serde(serialize_with = "as_object")]
@@ -119,7 +119,9 @@ pub fn train(
     let lead_in = free.map_or(0, |free| free.lead_in).max(config.washout);
     let (heard, data) = experiment.series()?.read(lead_in)?;
     let (set, measured) = measured_on(&data);
-    free.map_or(Ok(()), |free| free.check(measured))?;
+    free.map_or(Ok(()), |free| free.check(&heard, measured))?;
+    measured.check_change(&heard.targets)?;
+    refuse_feedback(config, &heard)?;
 
     let began = Instant::now();
     let mut network = config.init(heard.inputs.len(), heard.targets.len())?;
@@ -145,11 +147,19 @@ pub fn train(
     Ok(())
 }
 
+/// What is fed back stands for what came a step before, and is forced upon the network while it hears.
+fn refuse_feedback(config: &EsnConfig, heard: &Heard) -> Result<(), OutOfRange> {
+    let feedback = config.reservoirs.iter().map(|reservoir| reservoir.feedback_scaling);
+    let strongest = feedback.fold(0.0, f64::max);
+    let range = "0 where `data.series.ahead` is above 1";
+    let holds = |scaling: &f64| *scaling == 0.0 || heard.ahead <= 1;
+    OutOfRange::check("model.echo_state.reservoirs.feedback_scaling", strongest, holds, range)
+}
+
 /// The last of the sets that there are.
 fn measured_on(data: &Data<Steps>) -> (&'static str, &Steps) {
     match &data.test {
         Some(test) => ("test", test),
-        None if data.valid.count() > 0 => ("valid", &data.valid),
         None => ("train", &data.train),
     }
 }

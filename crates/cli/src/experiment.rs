@@ -178,7 +178,10 @@ impl Validate for Experiment {
             let searched = matches!(self.model, ModelConfig::EchoState(_));
             let range = "left out for all but echo state networks";
             absent("search", (!searched).then_some("something"), range)?;
-            search.validate().map_err(|wrong| echo_state::out_of_range(wrong).under("search"))?;
+            if let ModelConfig::EchoState(config) = &self.model {
+                let checked = search.validate(config);
+                checked.map_err(|wrong| echo_state::out_of_range(wrong).under("search"))?;
+            }
         }
         if self.learns_from() != ExampleKind::Series {
             let free = self.evaluation.free_run.map(|_| "something");
@@ -286,6 +289,9 @@ impl Experiment {
             absent("training", trained.then_some("something"), range)?;
             let windows = self.series()?.windows.is_some();
             absent("data.series.windows", windows.then_some("something"), range)?;
+            let range = "0 for an echo state network, which has no epochs to choose from";
+            let valid = self.series()?.valid;
+            OutOfRange::check("data.series.valid", valid, |valid| *valid == 0, range)?;
         }
         Ok(())
     }

@@ -94,7 +94,9 @@ impl ForecasterTask {
 
     fn fits(&self, steps: &Steps, key: &str) -> anyhow::Result<()> {
         ensure!(steps.count() > 0, "`data.series.{key}` is 0, expected steps to be measured on");
-        Ok(self.free.map_or(Ok(()), |free| free.check(steps))?)
+        let heard = &self.about.heard;
+        self.free.map_or(Ok(()), |free| free.check(heard, steps))?;
+        Ok(steps.check_change(&heard.targets)?)
     }
 }
 

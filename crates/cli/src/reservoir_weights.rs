@@ -121,7 +121,11 @@ pub fn from_bytes(
     let (shape, weights) = array(&file, "readout")?;
     let readout = match shape.as_slice() {
         [_, features] => Readout { weights, features: *features },
-        _ => return Err(other_shape("readout", shape, vec![outputs, 0]).into()),
+        _ => {
+            return Err(
+                other_shape("readout", shape, vec![outputs, weights.len() / outputs]).into()
+            );
+        }
     };
     Ok(EchoStateNetwork::of(config.clone(), [inputs, outputs], reservoirs, Some(readout))?)
 }
@@ -141,8 +145,11 @@ fn array(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f64>), W
         return Err(WeightsError::Dtype { name: name.to_owned(), dtype: view.dtype().to_string() });
     }
     let (numbers, _) = view.data().as_chunks::<8>();
-    let numbers = numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-    Ok((view.shape().to_vec(), numbers))
+    let numbers: Vec<f64> = numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok((view.shape().to_vec(), numbers)),
+        Some(number) => Err(WeightsError::Damaged(format!("`{name}` has the number {number}"))),
+    }
 }
 
 fn vector(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f64>, WeightsError> {
@@ -172,8 +179,10 @@ fn weights(
     if file.tensor(name).is_ok() {
         let (shape, values) = array(file, name)?;
         return match shape.as_slice() {
-            [there, columns] if *there == rows => Ok(Weights::Dense { values, columns: *columns }),
-            _ => Err(other_shape(name, shape.clone(), vec![rows, 0]).into()),
+            [there, columns] if *there == rows && *columns > 0 => {
+                Ok(Weights::Dense { values, columns: *columns })
+            }
+            _ => Err(other_shape(name, shape.clone(), vec![rows, rows]).into()),
         };
     }
     let part = |part: &str| format!("{name}.{part}");

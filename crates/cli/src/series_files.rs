@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use recurrent_reservoir::{Series, signals};
+use recurrent_reservoir::{Series, metrics::variance, signals};
 use recurrent_seq2seq::Windows;
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,8 @@ pub struct NamedSeries {
 }
 
 /// Where names are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Named {
     /// The series has them itself.
     ByItself,
@@ -173,6 +174,8 @@ pub struct Heard {
     pub targets: Vec<Column>,
     /// How many steps later.
     pub ahead: usize,
+    /// Where the names of its columns are from.
+    pub named: Named,
 }
 
 /// Why a series is of no use.
@@ -243,19 +246,24 @@ pub enum SeriesError {
         names: Vec<String>,
     },
     /// There are not as many columns, and they have no names to go by.
-    #[error(
-        "{file} has {found} columns without names, the model hears {expected}: {}",
-        crate::weights::listed(names)
-    )]
+    #[error("{file} has {found} columns without names, expected {}: {}", names.len(), crate::weights::listed(names))]
     Columns {
         /// The file.
         file: String,
         /// How many it has.
         found: usize,
-        /// How many are heard.
-        expected: usize,
-        /// Their names.
+        /// The names of those that the model needs.
         names: Vec<String>,
+    },
+    /// What is to be measured on never changes.
+    #[error(
+        "column `{name}` is {value} at every step that is measured, expected a column that changes"
+    )]
+    Still {
+        /// Its name.
+        name: String,
+        /// What it is.
+        value: f64,
     },
     /// Nothing would be left.
     #[error(
@@ -296,6 +304,13 @@ fn shown(gaps: &[(u64, String)]) -> String {
 
 impl SeriesConfig {
     pub(crate) fn validate(&self) -> Result<(), OutOfRange> {
+        // Beyond this nothing fits into a memory.
+        const MOST: usize = 1_000_000_000;
+        let counts =
+            [("ahead", self.ahead.unwrap_or(0)), ("valid", self.valid), ("test", self.test)];
+        for (field, count) in counts {
+            OutOfRange::check(field, count, |count| *count <= MOST, "at most 1000000000")?;
+        }
         if let Some(windows) = &self.windows {
             windows.validate().map_err(|wrong| wrong.under("windows"))?;
         }
@@ -342,7 +357,12 @@ impl SeriesConfig {
                 |n: &usize| self.scaling.of(&whole.names[*n], &whole.series.column(*n)[..learned]);
             columns.iter().map(column).collect()
         };
-        let heard = Heard { inputs: described(&inputs)?, targets: described(&targets)?, ahead };
+        let heard = Heard {
+            inputs: described(&inputs)?,
+            targets: described(&targets)?,
+            ahead,
+            named: whole.named,
+        };
         let part = |columns: &[usize], from: usize| {
             let row = |t: usize| columns.iter().map(move |n| whole.series.row(t)[*n]);
             Series::new((from..from + steps - ahead).flat_map(row).collect(), columns.len())
@@ -361,8 +381,8 @@ impl Scaling {
             Self::None => Ok(Column { name, mean: 0.0, deviation: 1.0 }),
             Self::Standard => {
                 let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
-                let deviation = recurrent_reservoir::metrics::variance(numbers).sqrt();
-                match numbers.iter().any(|number| *number != numbers[0]) {
+                let deviation = variance(numbers).sqrt();
+                match deviation > 0.0 && deviation.is_finite() {
                     true => Ok(Column { name, mean, deviation }),
                     false => Err(SeriesError::Constant { name, value: numbers[0] }),
                 }
@@ -399,11 +419,15 @@ impl std::fmt::Display for SeriesSource {
     }
 }
 
+/// The most steps of a signal.
+const MOST: usize = 100_000_000;
+
 impl SeriesSource {
     fn validate(&self) -> Result<(), OutOfRange> {
-        let range = "above 0";
-        let steps = |name: &str, steps: usize| {
-            OutOfRange::check(&format!("{name}.steps"), steps, |steps| *steps > 0, range)
+        let steps = |name: &str, steps: usize, most: usize| {
+            let range = format!("from 1 to {most}");
+            let holds = |steps: &usize| (1..=most).contains(steps);
+            OutOfRange::check(&format!("{name}.steps"), steps, holds, &range)
         };
         let step = |name: &str, step: f64, most: f64| {
             let holds = |step: &f64| *step > 0.0 && *step <= most;
@@ -412,24 +436,26 @@ impl SeriesSource {
         match *self {
             Self::Csv(_) => Ok(()),
             Self::MackeyGlass { tau, steps: count, .. } => {
-                OutOfRange::check("mackey_glass.tau", tau, |tau| *tau > 0, range)?;
-                steps("mackey_glass", count)
+                let holds = |tau: &usize| (1..=10_000).contains(tau);
+                OutOfRange::check("mackey_glass.tau", tau, holds, "from 1 to 10000")?;
+                steps("mackey_glass", count, MOST)
             }
-            Self::Narma10 { steps: count, .. } => steps("narma10", count),
+            // A longer one would hardly ever not diverge.
+            Self::Narma10 { steps: count, .. } => steps("narma10", count, 100_000),
             Self::Lorenz { step: dt, steps: count, .. } => {
                 step("lorenz", dt, 0.1)?;
-                steps("lorenz", count)
+                steps("lorenz", count, MOST)
             }
             Self::Roessler { step: dt, steps: count, .. } => {
                 step("roessler", dt, 0.2)?;
-                steps("roessler", count)
+                steps("roessler", count, MOST)
             }
-            Self::Henon { steps: count, .. } => steps("henon", count),
+            Self::Henon { steps: count, .. } => steps("henon", count, MOST),
             Self::SuperimposedOscillators { sines, steps: count } => {
                 let holds = |sines: &usize| (1..=12).contains(sines);
                 let field = "superimposed_oscillators.sines";
                 OutOfRange::check(field, sines, holds, "from 1 to 12")?;
-                steps("superimposed_oscillators", count)
+                steps("superimposed_oscillators", count, MOST)
             }
         }
     }
@@ -475,13 +501,18 @@ impl Heard {
         self.ahead == 1 && self.inputs == self.targets
     }
 
-    /// The columns that are heard, of a series of a user: by name, or by place where there are no names.
+    /// The columns that are heard, of a series of a user: by name, or by place where one of them has no names.
     ///
     /// # Errors
     ///
     /// If one is missing.
     pub fn inputs_of(&self, series: &NamedSeries, file: &str) -> Result<Series, SeriesError> {
-        select(series, &self.inputs, file)
+        // Nothing else is needed, so nothing else has to be there.
+        let only = series.named == Named::ByPlace
+            && self.named == Named::ByItself
+            && series.names.len() == self.inputs.len();
+        let all = if only { self.inputs.iter().collect() } else { self.columns() };
+        self.select(series, &self.inputs, &all, file)
     }
 
     /// The columns that are to be said.
@@ -490,23 +521,52 @@ impl Heard {
     ///
     /// If one is missing.
     pub fn targets_of(&self, series: &NamedSeries, file: &str) -> Result<Series, SeriesError> {
-        select(series, &self.targets, file)
+        self.select(series, &self.targets, &self.columns(), file)
     }
-}
 
-fn select(series: &NamedSeries, columns: &[Column], file: &str) -> Result<Series, SeriesError> {
-    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let places = match series.named {
-        Named::ByItself => series.columns("the model", file, &names)?,
-        Named::ByPlace if series.names.len() == columns.len() => (0..columns.len()).collect(),
-        Named::ByPlace => {
-            let (file, found) = (file.to_owned(), series.names.len());
-            return Err(SeriesError::Columns { file, found, expected: columns.len(), names });
-        }
-    };
-    let rows = (0..series.series.steps()).map(|t| series.series.row(t));
-    let numbers = rows.flat_map(|row| places.iter().map(|n| row[*n])).collect();
-    Ok(scaled(&Series::new(numbers, columns.len()), columns))
+    /// Those that are heard, then those that are only said.
+    fn columns(&self) -> Vec<&Column> {
+        let heard = |target: &&Column| self.inputs.iter().any(|input| input.name == target.name);
+        let said = self.targets.iter().filter(|target| !heard(target));
+        self.inputs.iter().chain(said).collect()
+    }
+
+    /// Some columns, in the model's units. Columns without names stand in the order of `all`.
+    fn select(
+        &self,
+        series: &NamedSeries,
+        columns: &[Column],
+        all: &[&Column],
+        file: &str,
+    ) -> Result<Series, SeriesError> {
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let place = |name: &String| all.iter().position(|column| column.name == *name);
+        let places = match (self.named, series.named) {
+            (Named::ByItself, Named::ByItself) | (Named::ByPlace, Named::ByPlace) => {
+                series.columns("the model", file, &names)?
+            }
+            // Its columns are called by their number.
+            (Named::ByPlace, Named::ByItself) => {
+                let by_place = (1..=series.names.len()).map(|place| place.to_string()).collect();
+                NamedSeries { names: by_place, ..series.clone() }.columns(
+                    "the model",
+                    file,
+                    &names,
+                )?
+            }
+            (Named::ByItself, Named::ByPlace) if series.names.len() == all.len() => {
+                names.iter().filter_map(place).collect()
+            }
+            (Named::ByItself, Named::ByPlace) => {
+                let (file, found) = (file.to_owned(), series.names.len());
+                let names = all.iter().map(|column| column.name.clone()).collect();
+                return Err(SeriesError::Columns { file, found, names });
+            }
+        };
+        let rows = (0..series.series.steps()).map(|t| series.series.row(t));
+        let numbers = rows.flat_map(|row| places.iter().map(|n| row[*n])).collect();
+        Ok(scaled(&Series::new(numbers, columns.len()), columns))
+    }
 }
 
 impl NamedSeries {
@@ -560,7 +620,7 @@ pub fn read(mut from: impl Read, file: &str) -> Result<NamedSeries, SeriesError>
     for (n, row) in rows.records().enumerate() {
         let row = row.map_err(|error| wrong_row(&error, file))?;
         let line = row.position().map_or(n as u64 + 1, csv::Position::line);
-        if n == 0 && row.iter().any(|field| number(field) == Field::Text) {
+        if n == 0 && row.iter().all(|field| number(field) == Field::Text) {
             names = row.iter().map(str::to_owned).collect();
             names_from = Named::ByItself;
             let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
@@ -583,6 +643,9 @@ pub fn read(mut from: impl Read, file: &str) -> Result<NamedSeries, SeriesError>
             }
         }
     }
+    let all = if names.len() == 1 { names[0].clone() } else { "all columns".to_owned() };
+    gaps.extend(blank_lines(&bytes).map(|line| (line, all.clone())));
+    gaps.sort();
     if !gaps.is_empty() {
         return Err(SeriesError::Gaps { file: named(), gaps });
     }
@@ -591,6 +654,16 @@ pub fn read(mut from: impl Read, file: &str) -> Result<NamedSeries, SeriesError>
     }
     let series = Series::new(numbers, names.len());
     Ok(NamedSeries { names, named: names_from, series })
+}
+
+/// Lines with nothing on them in front of one with something, which a reader of tables passes over; from 1.
+fn blank_lines(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
+    let text = bytes.trim_ascii_end();
+    (1..)
+        .zip(text.split(|byte| *byte == b'\n'))
+        .filter(move |(_, line)| blank(line))
+        .map(|(n, _)| n)
 }
 
 /// What a field of a file is.
@@ -626,15 +699,22 @@ fn wrong_row(error: &csv::Error, file: &str) -> SeriesError {
     }
 }
 
-/// Writes a series with the names of its columns in the first line. Numbers are as long as they have to be
-/// to be read again to the bit.
+/// Writes a series with the names of its columns in the first line, if they have any. Numbers are as long as they
+/// have to be to be read again to the bit.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn write(series: &Series, columns: &[Column], out: &mut dyn io::Write) -> csv::Result<()> {
+pub fn write(
+    series: &Series,
+    columns: &[Column],
+    named: Named,
+    out: &mut dyn io::Write,
+) -> csv::Result<()> {
     let mut to = csv::Writer::from_writer(out);
-    to.write_record(columns.iter().map(|column| &column.name))?;
+    if named == Named::ByItself {
+        to.write_record(columns.iter().map(|column| &column.name))?;
+    }
     for t in 0..series.steps() {
         to.write_record(series.row(t).iter().map(f64::to_string))?;
     }
@@ -645,6 +725,24 @@ impl Steps {
     /// Steps that are measured.
     pub fn count(&self) -> usize {
         self.u.steps() - self.lead_in
+    }
+
+    /// Refuses steps on which nothing changes: an error has no measure there. `columns` are those that are said.
+    ///
+    /// # Errors
+    ///
+    /// If a column is the same at all of them.
+    pub fn check_change(&self, columns: &[Column]) -> Result<(), SeriesError> {
+        let measured = self.measured();
+        for (n, column) in columns.iter().enumerate() {
+            let numbers = measured.column(n);
+            if variance(&numbers).is_nan() || variance(&numbers) <= 0.0 {
+                let value =
+                    numbers.first().map_or(f64::NAN, |x| x * column.deviation + column.mean);
+                return Err(SeriesError::Still { name: column.name.clone(), value });
+            }
+        }
+        Ok(())
     }
 
     /// What is to be said to them.

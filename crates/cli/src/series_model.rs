@@ -1,7 +1,7 @@
 //! Models of series: what they hear and say, how far they are from the truth, and how they go on by
 //! themselves.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use recurrent_reservoir::{Series, metrics::variance};
 use recurrent_training::{OutOfRange, Scores};
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,14 @@ pub trait SeriesModel {
     /// If something is not finite.
     fn go_on(&self, from: &[f64], steps: usize, state: &mut Self::State) -> anyhow::Result<Series> {
         let mut u = Series::new(from.to_vec(), from.len());
-        let mut said = Vec::with_capacity(steps * from.len());
-        for _ in 0..steps {
+        let mut said = Vec::new();
+        for step in 1..=steps {
             u = self.say(&u, state)?;
+            if let Some(number) = u.values().iter().find(|number| !number.is_finite()) {
+                bail!(
+                    "the model says {number} at step {step}: going on by itself it has left what it knows"
+                );
+            }
             said.extend_from_slice(u.values());
         }
         Ok(Series::new(said, from.len()))
@@ -101,12 +106,14 @@ impl FreeRun {
         format!("nrmse_{}", self.steps)
     }
 
-    /// Refuses a set with too few steps.
+    /// Refuses a model that cannot go on by itself, and a set with too few steps.
     ///
     /// # Errors
     ///
-    /// If it is shorter than what the model is to go on for.
-    pub fn check(&self, steps: &Steps) -> Result<(), OutOfRange> {
+    /// If it hears other columns than it says, or there are fewer steps than it is to go on for.
+    pub fn check(&self, heard: &Heard, steps: &Steps) -> Result<(), OutOfRange> {
+        let range = "left out for a model that hears something else than what it says a step later";
+        OutOfRange::check("evaluation.free_run", "something", |_| heard.goes_on(), range)?;
         let range = format!("at most {}, the steps that are measured", steps.count());
         OutOfRange::check("evaluation.free_run.steps", self.steps, |n| *n <= steps.count(), &range)
     }
@@ -168,6 +175,7 @@ fn free_run<M: SeriesModel>(
     model.hear(&u.slice(before.clone()), &d.slice(before), &mut state)?;
     match heard.goes_on() {
         true => model.go_on(u.row(at), free.steps, &mut state),
+        // Drawn, and not measured.
         false => model.say(&u.slice(at..at + free.steps), &mut state),
     }
 }

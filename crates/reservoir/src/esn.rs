@@ -66,7 +66,8 @@ pub enum Selection {
     Given,
     /// That of several with the least leave-one-out error; by singular values, from all steps.
     LeaveOneOut(Vec<f64>),
-    /// That of several with the least error on the last fifth of the steps, by one eigendecomposition.
+    /// That of several with the least error on the last fifth of the steps that are learned from, by readouts of the
+    /// others.
     HoldOut(Vec<f64>),
 }
 
@@ -362,8 +363,13 @@ impl EchoStateNetwork {
             }
             Selection::LeaveOneOut(lambdas) => {
                 let left_out = self.design(series)?.left_out(lambdas)?;
-                let best = left_out.into_iter().min_by(|a, b| a.error.total_cmp(&b.error));
-                let LeftOut { regularization, readout, .. } = best.ok_or_else(no_lambda)?;
+                // With as many features as steps nothing is left to err on.
+                let finite = left_out.into_iter().filter(|left_out| left_out.error.is_finite());
+                let best = finite.min_by(|a, b| a.error.total_cmp(&b.error));
+                let (features, steps) = (self.features.count(), series.iter());
+                let rows = steps.map(|(u, _)| u.steps() - self.config.washout).sum();
+                let none = ReservoirError::Underdetermined { features, rows };
+                let LeftOut { regularization, readout, .. } = best.ok_or(none)?;
                 (regularization, readout)
             }
             Selection::HoldOut(lambdas) => self.held_out(series, lambdas)?,
@@ -399,19 +405,29 @@ impl EchoStateNetwork {
         let (f, l) = (self.features.count(), self.outputs);
         let steps = series.iter().map(|(u, _)| u.steps() - self.config.washout);
         let learned = steps.sum::<usize>() * 4 / 5;
-        let (mut sums, mut held_out) = (Normal::new(f, l), Normal::new(f, l));
+        let mut sums = Normal::new(f, l);
         self.harvest(series, &mut self.noise(), |z, y| {
             let rows = (learned - sums.rows().min(learned)).min(y.len() / l);
             sums.add(&z[..rows * f], &y[..rows * l]);
-            held_out.add(&z[rows * f..], &y[rows * l..]);
         })?;
         let readouts = sums.path(lambdas)?;
-        let error = |readout: &Readout| held_out.errors(readout).iter().sum::<f64>();
-        let errors = lambdas.iter().zip(readouts.iter().map(error));
+        // Once more, because sums of squares would lose the digits in which readouts differ.
+        let (mut errors, mut heard) = (vec![0.0; lambdas.len()], 0);
+        self.harvest(series, &mut self.noise(), |z, y| {
+            for (z, y) in z.chunks_exact(f).zip(y.chunks_exact(l)) {
+                heard += 1;
+                if heard <= learned {
+                    continue;
+                }
+                for (error, readout) in errors.iter_mut().zip(&readouts) {
+                    *error += readout.apply(z).zip(y).map(|(y, d)| (y - d) * (y - d)).sum::<f64>();
+                }
+            }
+        })?;
+        let errors = lambdas.iter().zip(errors).filter(|(_, error)| error.is_finite());
         let best = errors.min_by(|a, b| a.1.total_cmp(&b.1));
         let (lambda, _) = best.ok_or_else(no_lambda)?;
-        sums.merge(&held_out);
-        Ok((*lambda, sums.solve(*lambda)?))
+        Ok((*lambda, self.solve(series, *lambda)?))
     }
 
     /// What the noise of a training is drawn with.

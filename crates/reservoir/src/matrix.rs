@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 use recurrent_kernels::sparse::{SparseMatrix, Weights};
 use serde::{Deserialize, Serialize};
 
-use crate::{ReservoirError, error::check, spectrum::spectral_radius};
+use crate::{ReservoirError, error::check, one_thread::on_one_thread, spectrum::spectral_radius};
 
 /// Where connections are and how their weights are drawn, before they are scaled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -173,8 +173,8 @@ fn sign(rng: &mut StdRng) -> f64 {
 /// The orthogonal factor of a matrix of normal numbers, its signs made even (Mezzadri 2007).
 fn orthogonal(units: usize, rng: &mut StdRng) -> Weights<f64> {
     let normal: Mat<f64> = Mat::from_fn(units, units, |_, _| StandardNormal.sample(rng));
-    let qr = normal.qr();
-    let (q, r) = (qr.compute_Q(), qr.R());
+    let qr = on_one_thread(|| normal.qr());
+    let (q, r) = (on_one_thread(|| qr.compute_Q()), qr.R());
     let value = |n: usize| {
         let (row, column) = (n / units, n % units);
         q[(row, column)] * r[(column, column)].signum()

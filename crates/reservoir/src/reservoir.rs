@@ -127,14 +127,20 @@ impl ReservoirConfig {
         }
         let radius = self.spectral_radius;
         check("spectral_radius", radius, |radius| radius > 0.0, "above 0")?;
+        let scalings = match &self.input_scaling {
+            OneOrEach::One(scaling) => std::slice::from_ref(scaling),
+            OneOrEach::Each(scalings) => scalings,
+        };
+        let finite = |scaling: &f64| check("input_scaling", *scaling, |_| true, "a finite number");
+        scalings.iter().try_for_each(finite)?;
         let not_negative = [
             ("bias_scaling", self.bias_scaling),
             ("feedback_scaling", self.feedback_scaling),
             ("noise", self.noise),
         ];
-        not_negative
-            .into_iter()
-            .try_for_each(|(field, value)| check(field, value, |value| value >= 0.0, "at least 0"))
+        not_negative.into_iter().try_for_each(|(field, value)| {
+            check(field, value, |value| (0.0..=1e6).contains(&value), "from 0 to 1e6")
+        })
     }
 
     /// Whether outputs are fed back.

@@ -16,7 +16,7 @@
 //! Sources: M. Lukoševičius (2012), A Practical Guide to Applying Echo State Networks; Golub, Heath & Wahba (1979),
 //! Generalized Cross-Validation as a Method for Choosing a Good Ridge Parameter, for the leave-one-out error.
 
-use faer::{Mat, MatRef, Side};
+use faer::{Accum, Mat, MatRef, Par, Side, linalg::matmul::matmul};
 use recurrent_kernels::gram::{add_cross, add_gram};
 
 use crate::{
@@ -67,6 +67,13 @@ impl Readout {
         let weight = |n: usize| weights[(n % features, n / features)];
         Self { weights: (0..outputs * features).map(weight).collect(), features }
     }
+}
+
+/// `A · B`, whose sums have one order.
+fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut c = Mat::zeros(a.nrows(), b.ncols());
+    matmul(c.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    c
 }
 
 /// `λ`, checked.
@@ -209,7 +216,7 @@ impl Normal {
         let failed = |_| ReservoirError::Spectrum { units: f };
         let eigen = on_one_thread(|| centred.self_adjoint_eigen(Side::Lower)).map_err(failed)?;
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-        let turned = vectors.transpose() * &targets;
+        let turned = product(vectors.transpose(), targets.as_ref());
         let largest = values.iter().copied().fold(0.0, f64::max);
         let readout = |lambda: &f64| {
             let mut scaled = turned.clone();
@@ -227,7 +234,7 @@ impl Normal {
                     scaled[(n, output)] *= share;
                 }
             }
-            let weights = vectors * &scaled;
+            let weights = product(vectors, scaled.as_ref());
             Ok(with_constant(&weights, mean, |output| self.cross(0, output) / rows))
         };
         lambdas.iter().map(readout).collect()
@@ -366,7 +373,7 @@ impl Design {
         let failed = |_| ReservoirError::Spectrum { units: f };
         let svd = on_one_thread(|| centred.thin_svd()).map_err(failed)?;
         let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
-        let turned = u.transpose() * &targets;
+        let turned = product(u.transpose(), targets.as_ref());
         let largest = s.iter().copied().fold(0.0, f64::max);
         // What is below is rounding.
         let least = rows.max(f) as f64 * f64::EPSILON * largest;
@@ -378,8 +385,8 @@ impl Design {
                 true => turned[(n, output)] * kept[n] / s[n],
                 false => 0.0,
             });
-            let fitted =
-                u * Mat::from_fn(turned.nrows(), l, |n, output| turned[(n, output)] * kept[n]);
+            let fitted = Mat::from_fn(turned.nrows(), l, |n, output| turned[(n, output)] * kept[n]);
+            let fitted = product(u, fitted.as_ref());
             let mut error = 0.0;
             for m in 0..rows {
                 let h: f64 =
@@ -392,7 +399,11 @@ impl Design {
             LeftOut {
                 regularization: *lambda,
                 error: error / (rows * l) as f64,
-                readout: with_constant(&(v * scaled), |n| p_means[n], |output| y_means[output]),
+                readout: with_constant(
+                    &product(v, scaled.as_ref()),
+                    |n| p_means[n],
+                    |output| y_means[output],
+                ),
             }
         };
         Ok(lambdas.iter().map(of).collect())

@@ -1,7 +1,7 @@
 //! Search for the settings of a network: drawn at random, or where those that were good so far lie densest.
 //!
 //! ```text
-//! x* = argmax_x  l(x) / g(x)          l: the density of the best quarter of the settings tried, g: of the others
+//! x* = argmax_x  l(x) / g(x)          l: the density of the best tenth of the settings tried, g: of the others
 //! ```
 //!
 //! Settings are tried a fixed number at a time, side by side, and what comes of them is heard of in their order: the
@@ -124,8 +124,16 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// How many settings are tried before the next are chosen.
-const AT_ONCE: usize = 8;
+impl Method {
+    /// How many settings are tried before the next are chosen; the same on every machine.
+    fn at_once(self) -> usize {
+        match self {
+            // They have nothing to do with each other.
+            Self::Random => 64,
+            Self::Tpe => 8,
+        }
+    }
+}
 
 impl Trial {
     /// The loss; none if it failed.
@@ -193,7 +201,7 @@ impl Space {
         };
         match self {
             Self::Uniform(ends @ [from, to]) => {
-                match from.is_finite() && to.is_finite() && from < to {
+                match from.abs() < 1e300 && to.abs() < 1e300 && from < to {
                     true => Ok(()),
                     false => fails(ends, "two numbers, the smaller one first"),
                 }
@@ -209,6 +217,14 @@ impl Space {
                     false => fails(values, "at least one number"),
                 }
             }
+        }
+    }
+
+    /// Values between which all others lie.
+    fn ends(&self) -> Vec<f64> {
+        match self {
+            Self::Uniform(ends) | Self::LogUniform(ends) => ends.to_vec(),
+            Self::Choice(values) => values.clone(),
         }
     }
 
@@ -232,23 +248,37 @@ impl Space {
 }
 
 impl SearchConfig {
-    /// Checks every value.
+    /// Checks every value, those that `config` is to be given among them.
     ///
     /// # Errors
     ///
     /// Names the first setting that is out of its range.
-    pub fn validate(&self) -> Result<(), ReservoirError> {
-        for (field, count) in [("trials", self.trials), ("draws", self.draws)] {
-            check(field, count as f64, |count| count >= 1.0, "at least 1")?;
-        }
-        check("folds", self.folds as f64, |folds| folds >= 2.0, "at least 2")?;
+    pub fn validate(&self, config: &EsnConfig) -> Result<(), ReservoirError> {
+        let within = |field, count: usize, [from, to]: [f64; 2]| {
+            let range = format!("from {from} to {to}");
+            check(field, count as f64, |count| (from..=to).contains(&count), &range)
+        };
+        within("trials", self.trials, [1.0, 1e6])?;
+        within("draws", self.draws, [1.0, 1e3])?;
+        within("folds", self.folds, [2.0, 1e3])?;
         if self.space.is_empty() {
             return Err(ReservoirError::out_of_range("space", "{}", "at least one setting"));
         }
-        let mut spaces = self.space.iter();
-        spaces.try_for_each(|(parameter, space)| {
-            space.validate(&format!("space.{}", parameter.name()))
-        })
+        for (parameter, space) in &self.space {
+            let field = format!("space.{}", parameter.name());
+            space.validate(&field)?;
+            // What lies between two values that may be may be.
+            for value in space.ends() {
+                let tried = with_values(config, &BTreeMap::from([(*parameter, value)]));
+                tried.validate().map_err(|wrong| match wrong {
+                    ReservoirError::OutOfRange { value, range, .. } => {
+                        ReservoirError::OutOfRange { field: field.clone(), value, range }
+                    }
+                    other => other,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Tries settings. `loss` is asked for every one of them, with a seed for each of its draws, on several threads;
@@ -263,12 +293,12 @@ impl SearchConfig {
         loss: impl Fn(&EsnConfig) -> Result<f64, E> + Sync,
         mut tried: impl FnMut(&Trial),
     ) -> Result<Vec<Trial>, ReservoirError> {
-        self.validate()?;
+        self.validate(config)?;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut chooser = Chooser::new(self)?;
-        let mut trials: Vec<Trial> = Vec::with_capacity(self.trials);
+        let mut trials: Vec<Trial> = Vec::new();
         while trials.len() < self.trials {
-            let count = AT_ONCE.min(self.trials - trials.len());
+            let count = self.method.at_once().min(self.trials - trials.len());
             let chosen: Vec<Vec<f64>> =
                 (0..count).map(|_| chooser.choose(trials.len(), &mut rng)).collect();
             let outcomes: Vec<Trial> = chosen

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{bail, ensure};
 use recurrent_cells::AnyCell;
-use recurrent_reservoir::{EchoStateNetwork, EsnConfig, ReservoirError, Series};
+use recurrent_reservoir::{EchoStateNetwork, EsnConfig, Series};
 use recurrent_seq2seq::{Forecaster, ForecasterConfig};
 
 use crate::{
@@ -82,14 +82,17 @@ pub fn run(arguments: &args::Forecast, out: &mut dyn Write) -> anyhow::Result<()
     let shown = arguments.model.display();
     if arguments.steps.is_some() && !heard.goes_on() {
         bail!(
-            "--steps: {shown} does not hear what it says, so it cannot go on by itself; without --steps there is \
-             a row for every row that is read"
+            "--steps: {shown} does not hear what it says a step later, so it cannot go on by itself; without \
+             --steps there is a row for every row that is read"
         );
     }
     let read = series_files::read(io::stdin().lock(), INPUT)?;
     let u = heard.inputs_of(&read, INPUT)?;
     let (steps, washout) = (u.steps(), model.washout());
-    ensure!(steps > washout, ReservoirError::Short { series: 0, steps, washout });
+    ensure!(
+        steps > washout,
+        "{INPUT} has {steps} rows, expected more than the {washout} that the model has to hear first"
+    );
     let said = match &model {
         AnySeriesModel::EchoState(_, network) => said(network.as_ref(), &u, arguments)?,
         AnySeriesModel::Forecaster(_, model) => said(model.as_ref(), &u, arguments)?,
@@ -104,7 +107,7 @@ pub fn run(arguments: &args::Forecast, out: &mut dyn Write) -> anyhow::Result<()
         let rows: Vec<&[f64]> = (0..said.steps()).map(|t| said.row(t)).collect();
         return Ok(writeln!(out, "{}", serde_json::json!({ "columns": names, "rows": rows }))?);
     }
-    Ok(series_files::write(&said, &heard.targets, out)?)
+    Ok(series_files::write(&said, &heard.targets, heard.named, out)?)
 }
 
 fn said<M: SeriesModel>(

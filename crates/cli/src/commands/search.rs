@@ -1,11 +1,14 @@
 //! `recurrent search`: settings of an echo state network, tried by the hundred.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::{Context, bail};
 use recurrent_reservoir::{
-    EsnConfig,
-    search::{Parameter, SearchConfig, Space, Trial, best, folds, with_values},
+    EsnConfig, Series,
+    search::{Outcome, Parameter, SearchConfig, Space, Trial, best, folds, with_values},
 };
 use serde::Serialize;
 
@@ -53,30 +56,28 @@ pub fn run(arguments: &args::Search, out: &mut dyn Write) -> anyhow::Result<()> 
     let parts = Parts::new(&heard, &data.train, search.folds, (lead_in, free))?;
     let name = free.map_or_else(|| "nrmse".to_owned(), |free| free.name());
 
-    let mut least = f64::INFINITY;
-    let mut number = 0;
-    let mut failure = None;
-    let tried = |trial: &Trial| {
-        number += 1;
-        least = least.min(trial.loss().unwrap_or(f64::INFINITY));
-        if let Err(error) = progress(trial, (number, search.trials), (&name, least), arguments) {
-            failure.get_or_insert(error);
-        }
-    };
-    let trials = search.run(config, |config| parts.loss(config), tried)?;
-    if let Some(error) = failure {
-        return Err(error.into());
+    // Better now than after the last trial.
+    make_folder(&folder)?;
+    let mut told =
+        Told { folder: &folder, name: &name, of: search.trials, trials: Vec::new(), failure: None };
+    let trials = search.run(
+        config,
+        |config| parts.loss(config),
+        |trial| told.hear(trial, arguments, out),
+    )?;
+    told.write()?;
+    if let Some(error) = told.failure {
+        return Err(error);
     }
     let Some(best) = best(&trials) else {
-        bail!("all {} settings failed, the first: {:?}", trials.len(), trials[0].outcome);
+        let why = failure(&trials[0]).unwrap_or_default();
+        bail!("all {} settings failed, the first: {why}", trials.len());
     };
     let found = Experiment {
         model: ModelConfig::EchoState(with_values(config, &best.values)),
         search: None,
         ..experiment.clone()
     };
-    make_folder(&folder)?;
-    write_atomically(&folder.join(TRIALS), &table(&trials, &name)?)?;
     write_atomically(&folder.join(PICTURE), draw(search, &trials, &name)?.as_bytes())?;
     write_atomically(&folder.join(BEST), settings::to_toml(&found)?.as_bytes())?;
     let best_file = folder.join(BEST).display().to_string();
@@ -112,11 +113,9 @@ fn short(value: f64) -> String {
 struct Parts<'a> {
     heard: &'a Heard,
     /// For each fold: what is learned from, and what is measured on.
-    folds: Vec<(Vec<Series>, Steps)>,
+    folds: Vec<(Vec<(Series, Series)>, Steps)>,
     free: Option<FreeRun>,
 }
-
-type Series = (recurrent_reservoir::Series, recurrent_reservoir::Series);
 
 impl<'a> Parts<'a> {
     fn new(
@@ -127,7 +126,7 @@ impl<'a> Parts<'a> {
     ) -> anyhow::Result<Self> {
         let steps = train.u.steps();
         let cut = |from: usize, to: usize| (train.u.slice(from..to), train.d.slice(from..to));
-        let mut all = Vec::with_capacity(count);
+        let mut all = Vec::new();
         for part in folds(steps, count) {
             // Only what is behind the part and what is before it: each goes on without a gap.
             let others = [(0, part.start), (part.end, steps)];
@@ -144,7 +143,8 @@ impl<'a> Parts<'a> {
                     part.len()
                 );
             }
-            free.map_or(Ok(()), |free| free.check(&measured))?;
+            free.map_or(Ok(()), |free| free.check(heard, &measured))?;
+            measured.check_change(&heard.targets)?;
             all.push((learned, measured));
         }
         Ok(Self { heard, folds: all, free })
@@ -175,23 +175,67 @@ struct Event<'a> {
     trial: &'a Trial,
 }
 
-fn progress(
-    trial: &Trial,
-    (number, of): (usize, usize),
-    (name, least): (&str, f64),
-    arguments: &args::Search,
-) -> io::Result<()> {
-    if arguments.format.json {
-        let event = Event { event: "trial", number, trial };
-        return writeln!(io::stdout(), "{}", serde_json::to_string(&event)?);
+/// What is told of the trials while they are made.
+struct Told<'a> {
+    folder: &'a Path,
+    name: &'a str,
+    of: usize,
+    trials: Vec<Trial>,
+    /// The first time that it could not be told.
+    failure: Option<anyhow::Error>,
+}
+
+/// So many trials are written at a time.
+const WRITTEN: usize = 8;
+
+impl Told<'_> {
+    fn hear(&mut self, trial: &Trial, arguments: &args::Search, out: &mut dyn Write) {
+        self.trials.push(trial.clone());
+        if self.failure.is_some() {
+            return;
+        }
+        let told = match self.trials.len() % WRITTEN {
+            0 => self.write(),
+            _ => Ok(()),
+        };
+        self.failure = told.and_then(|()| self.say(trial, arguments, out)).err();
     }
-    let loss = trial.loss().map_or_else(|| "failed".to_owned(), short);
-    let line = format!("trial {number}/{of}  {name} {loss}  best {}", short(least));
-    match Stream::Stderr.is_terminal() {
-        // One line that changes.
-        true if number < of => write!(io::stderr(), "\r{line}\x1b[K"),
-        true => writeln!(io::stderr(), "\r{line}\x1b[K"),
-        false => writeln!(io::stderr(), "{line}"),
+
+    /// The table as it is so far.
+    fn write(&self) -> anyhow::Result<()> {
+        Ok(write_atomically(&self.folder.join(TRIALS), &table(&self.trials, self.name)?)?)
+    }
+
+    fn say(
+        &self,
+        trial: &Trial,
+        arguments: &args::Search,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let number = self.trials.len();
+        if arguments.format.json {
+            let event = Event { event: "trial", number, trial };
+            return Ok(writeln!(out, "{}", serde_json::to_string(&event)?)?);
+        }
+        let losses = self.trials.iter().filter_map(Trial::loss);
+        let least = short(losses.fold(f64::INFINITY, f64::min));
+        let loss = trial.loss().map_or_else(|| "failed".to_owned(), short);
+        let line = format!("trial {number}/{}  {} {loss}  best {least}", self.of, self.name);
+        match Stream::Stderr.is_terminal() {
+            // One line that changes.
+            true if number < self.of => write!(io::stderr(), "\r{line}\x1b[K")?,
+            true => writeln!(io::stderr(), "\r{line}\x1b[K")?,
+            false => writeln!(io::stderr(), "{line}")?,
+        }
+        Ok(())
+    }
+}
+
+/// Why a setting could not be tried.
+fn failure(trial: &Trial) -> Option<&str> {
+    match &trial.outcome {
+        Outcome::Loss(_) => None,
+        Outcome::Failed(why) => Some(why),
     }
 }
 
@@ -200,11 +244,12 @@ fn table(trials: &[Trial], name: &str) -> anyhow::Result<Vec<u8>> {
     let mut to = csv::Writer::from_writer(Vec::new());
     let names = trials.iter().flat_map(|trial| trial.values.keys()).map(|key| key.name());
     let count = trials.first().map_or(0, |trial| trial.values.len());
-    to.write_record(names.take(count).chain([name]))?;
+    to.write_record(names.take(count).chain([name, "failure"]))?;
     for trial in trials {
         let values = trial.values.values().map(f64::to_string);
         let loss = trial.loss().map_or_else(String::new, |loss| loss.to_string());
-        to.write_record(values.chain([loss]))?;
+        let why = failure(trial).unwrap_or_default().to_owned();
+        to.write_record(values.chain([loss, why]))?;
     }
     Ok(to.into_inner()?)
 }

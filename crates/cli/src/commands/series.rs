@@ -2,9 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::bail;
-use recurrent_reservoir::ReservoirError;
-
 use super::{evaluate::show_set, forecast::AnySeriesModel, pictures::refuse_texts};
 use crate::{
     args,
@@ -14,6 +11,7 @@ use crate::{
     series_files::{Steps, read_file},
     series_model::{LEAD_IN, measure, said},
 };
+use anyhow::bail;
 
 /// Measures a model of series on another series: all of its steps but those it has to hear first.
 ///
@@ -46,11 +44,14 @@ pub fn evaluate(
     let lead_in = free.map_or(LEAD_IN, |free| free.lead_in).max(model.washout());
     let (steps, washout) = (u.steps(), lead_in + heard.ahead);
     if steps <= washout {
-        return Err(ReservoirError::Short { series: 0, steps, washout }.into());
+        bail!(
+            "{file} has {steps} rows, expected more than the {washout} that are heard before anything is measured"
+        );
     }
     let (u, d) = (u.slice(0..steps - heard.ahead), d.slice(heard.ahead..steps));
     let steps = Steps { u, d, lead_in };
-    free.map_or(Ok(()), |free| free.check(&steps))?;
+    free.map_or(Ok(()), |free| free.check(heard, &steps))?;
+    steps.check_change(&heard.targets)?;
     let scores = match &model {
         AnySeriesModel::EchoState(_, network) => {
             let y = said(network.as_ref(), &steps)?;

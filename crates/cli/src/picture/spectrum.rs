@@ -6,8 +6,8 @@ use super::{PictureError, curve::span};
 
 const SIDE: u32 = 520;
 
-/// Eigenvalues, real and imaginary part of each, and the circle of size one: those within it shrink from step to
-/// step, those outside of it grow. What is not finite is left out.
+/// Eigenvalues, real and imaginary part of each, and the circle of size one: of a network without
+/// leak small states shrink from step to step along those within it, and grow along those outside. What is not finite is left out.
 ///
 /// # Errors
 ///

@@ -39,6 +39,17 @@ fn what_is_no_table_of_numbers_is_refused(#[case] text: &str, #[case] message: &
     assert_eq!(refused(text), message);
 }
 
+/// A line with nothing on it is a step that is missing; those at the end are none.
+#[test]
+fn a_blank_line_is_a_gap() {
+    assert_eq!(
+        refused("y\n1\n\n3\n"),
+        "a.csv has gaps, expected a number in every row and column: line 3 `y`"
+    );
+    assert_eq!(of("y\n1\n3\n\n\n").unwrap().series.steps(), 2);
+    assert_eq!(refused("1.5,x\n2,3\n"), "a.csv:1: column `2` is `x`, expected a number");
+}
+
 #[test]
 fn many_gaps_are_counted() {
     let rows = "nan\n".repeat(8);
@@ -55,7 +66,7 @@ fn numbers_are_written_whole() {
     let columns =
         ["a b", "c,d"].map(|name| Column { name: name.to_owned(), mean: 0.0, deviation: 1.0 });
     let mut text = Vec::new();
-    write(&series, &columns, &mut text).unwrap();
+    write(&series, &columns, Named::ByItself, &mut text).unwrap();
     let again = read(text.as_slice(), "a.csv").unwrap();
     assert_eq!(again.series, series);
     assert_eq!(again.names, ["a b", "c,d"]);
@@ -141,14 +152,18 @@ fn what_cannot_be_cut_is_refused(#[case] more: &str, #[case] message: &str) {
 #[test]
 fn columns_are_found_by_name_or_place() {
     let column = |name: &str| Column { name: name.to_owned(), mean: 1.0, deviation: 2.0 };
-    let heard = Heard { inputs: vec![column("y"), column("x")], targets: vec![], ahead: 0 };
+    let inputs = vec![column("y"), column("x")];
+    let heard = Heard { inputs, targets: vec![column("w")], ahead: 0, named: Named::ByItself };
     let inputs = |text: &str| heard.inputs_of(&of(text).unwrap(), "a.csv");
     assert_eq!(inputs("x,z,y\n3,9,5\n").unwrap().values(), [2.0, 1.0]);
     assert_eq!(inputs("5,3\n").unwrap().values(), [2.0, 1.0]);
     assert_eq!(
-        inputs("5,3,1\n").unwrap_err().to_string(),
-        "a.csv has 3 columns without names, the model hears 2: `y`, `x`"
+        inputs("5,3,1,2\n").unwrap_err().to_string(),
+        "a.csv has 4 columns without names, expected 3: `y`, `x`, `w`"
     );
+    assert_eq!(inputs("5,3,1\n").unwrap().values(), [2.0, 1.0]);
+    let targets = heard.targets_of(&of("5,3,9\n").unwrap(), "a.csv");
+    assert_eq!(targets.unwrap().values(), [4.0]);
     assert_eq!(
         inputs("x,z\n1,2\n").unwrap_err().to_string(),
         "the model: a.csv has no column `y`, only `x`, `z`"
@@ -176,13 +191,13 @@ fn signals_have_columns(#[case] source: &str, #[case] names: &[&str]) {
     "mackey_glass = { tau = 0, steps = 20 }",
     "`source.mackey_glass.tau` must be above 0, got 0"
 )]
-#[case("narma10 = { steps = 0 }", "`source.narma10.steps` must be above 0, got 0")]
+#[case("narma10 = { steps = 0 }", "`source.narma10.steps` must be from 1 to 100000, got 0")]
 #[case("lorenz = { step = 0.0, steps = 20 }", "`source.lorenz.step` must be in (0, 0.1], got 0")]
 #[case(
     "roessler = { step = 0.21, steps = 20 }",
     "`source.roessler.step` must be in (0, 0.2], got 0.21"
 )]
-#[case("henon = { steps = 0 }", "`source.henon.steps` must be above 0, got 0")]
+#[case("henon = { steps = 0 }", "`source.henon.steps` must be from 1 to 100000000, got 0")]
 #[case(
     "superimposed_oscillators = { sines = 13, steps = 20 }",
     "`source.superimposed_oscillators.sines` must be from 1 to 12, got 13"

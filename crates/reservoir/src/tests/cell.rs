@@ -1,7 +1,7 @@
 //! A reservoir as a cell.
 
-use burn::{prelude::*, tensor::TensorData};
-use recurrent_cells::{Layer, Lengths};
+use burn::{module::Param, prelude::*, tensor::TensorData};
+use recurrent_cells::{Layer, Leak, Lengths};
 use recurrent_testkit::{assert_close, check_gradients, in_f64};
 use rstest::rstest;
 
@@ -40,10 +40,14 @@ fn a_cell_has_the_states_of_its_reservoir(
 /// all of its weights learn.
 #[test]
 fn x_1_a_reservoir_can_be_trained() {
-    let config = ReservoirConfig { units: 5, density: 0.4, ..ReservoirConfig::default() };
+    let leak = OneOrEach::One(0.5);
+    let config = ReservoirConfig { units: 5, density: 0.4, leak, ..ReservoirConfig::default() };
     let reservoir = config.init(2, 1, 7).unwrap();
     let device = Device::flex().autodiff();
-    let cell = in_f64(reservoir.cell(&device).unwrap());
+    let mut cell = reservoir.cell(&device).unwrap();
+    // The rate as well, σ(0).
+    cell.leak = Leak::Learned(Param::from_tensor(Tensor::zeros([5], &device)));
+    let cell = in_f64(cell);
     let u = numbers(12, 3);
     check_gradients(&cell, 1e-6, |cell| {
         let dtype = cell.w_x.val().dtype();

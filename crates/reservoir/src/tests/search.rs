@@ -141,5 +141,5 @@ fn a_wrong_space_is_named(#[case] space: Space, #[case] message: &str) {
         space: BTreeMap::from([(Parameter::Leak, space)]),
         ..search(Method::Random)
     };
-    assert_eq!(config.validate().unwrap_err().to_string(), message);
+    assert_eq!(config.validate(&EsnConfig::default()).unwrap_err().to_string(), message);
 }
