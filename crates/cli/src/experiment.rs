@@ -174,15 +174,6 @@ impl EvaluationConfig {
 impl Validate for Experiment {
     fn validate(&self) -> Result<(), OutOfRange> {
         self.evaluation.validate()?;
-        if let Some(search) = &self.search {
-            let searched = matches!(self.model, ModelConfig::EchoState(_));
-            let range = "left out for all but echo state networks";
-            absent("search", (!searched).then_some("something"), range)?;
-            if let ModelConfig::EchoState(config) = &self.model {
-                let checked = search.validate(config);
-                checked.map_err(|wrong| echo_state::out_of_range(wrong).under("search"))?;
-            }
-        }
         if self.learns_from() != ExampleKind::Series {
             let free = self.evaluation.free_run.map(|_| "something");
             absent("evaluation.free_run", free, "left out for all but models of series")?;
@@ -197,7 +188,8 @@ impl Validate for Experiment {
             ExampleKind::Dialogues => self.validate_dialogues()?,
             ExampleKind::Series => self.validate_series()?,
         }
-        self.validate_model()
+        self.validate_model()?;
+        self.validate_search()
     }
 }
 
@@ -265,6 +257,15 @@ impl Experiment {
         let range = "given for a model of series";
         let series = self.data.series.as_ref();
         series.ok_or_else(|| OutOfRange::new("data.series", "nothing", range))
+    }
+
+    fn validate_search(&self) -> Result<(), OutOfRange> {
+        let Some(search) = &self.search else { return Ok(()) };
+        let ModelConfig::EchoState(config) = &self.model else {
+            let range = "left out for all but echo state networks";
+            return absent("search", Some("something"), range);
+        };
+        search.validate(config).map_err(|wrong| echo_state::out_of_range(wrong).under("search"))
     }
 
     /// What is only said of series, and what is never said of them.

@@ -660,10 +660,8 @@ pub fn read(mut from: impl Read, file: &str) -> Result<NamedSeries, SeriesError>
 fn blank_lines(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
     let text = bytes.trim_ascii_end();
-    (1..)
-        .zip(text.split(|byte| *byte == b'\n'))
-        .filter(move |(_, line)| blank(line))
-        .map(|(n, _)| n)
+    let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
+    lines.filter(move |(_, line)| !text.is_empty() && blank(line)).map(|(n, _)| n)
 }
 
 /// What a field of a file is.

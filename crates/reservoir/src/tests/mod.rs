@@ -474,7 +474,7 @@ fn mackey_glass_follows_its_equation() {
 #[case(ReservoirConfig { spectral_radius: 0.0, ..small() }, "`spectral_radius` is 0, expected above 0")]
 #[case(ReservoirConfig { leak: OneOrEach::One(0.0), ..small() }, "`leak` is 0, expected in (0, 1]")]
 #[case(ReservoirConfig { leak: OneOrEach::One(1.5), ..small() }, "`leak` is 1.5, expected in (0, 1]")]
-#[case(ReservoirConfig { noise: f64::NAN, ..small() }, "`noise` is NaN, expected at least 0")]
+#[case(ReservoirConfig { noise: f64::NAN, ..small() }, "`noise` is NaN, expected from 0 to 1e6")]
 #[case(
     ReservoirConfig { leak: OneOrEach::Each(vec![0.5; 3]), ..small() },
     "`leak` is 3 numbers, expected one, or one for each of the 30 units"
