@@ -732,11 +732,13 @@ impl Steps {
     /// If a column is the same at all of them.
     pub fn check_change(&self, columns: &[Column]) -> Result<(), SeriesError> {
         let measured = self.measured();
+        if measured.steps() == 0 {
+            return Ok(());
+        }
         for (n, column) in columns.iter().enumerate() {
             let numbers = measured.column(n);
-            if variance(&numbers).is_nan() || variance(&numbers) <= 0.0 {
-                let value =
-                    numbers.first().map_or(f64::NAN, |x| x * column.deviation + column.mean);
+            if numbers.iter().all(|number| *number == numbers[0]) {
+                let value = numbers[0] * column.deviation + column.mean;
                 return Err(SeriesError::Still { name: column.name.clone(), value });
             }
         }

@@ -54,11 +54,11 @@ pub enum Predicts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NvarConfig {
-    /// `k`, how many inputs are seen of each column, the newest one included; at least 1.
+    /// `k`, how many inputs are seen of each column, the newest one included; from 1 to 10,000.
     pub delays: usize,
-    /// `s`, steps between two of them, at least 1.
+    /// `s`, steps between two of them, from 1 to 10,000.
     pub stride: usize,
-    /// The orders of monomials beside the constant, rising, each at least 1.
+    /// The orders of monomials beside the constant, rising, each from 1 to 20.
     pub orders: Vec<usize>,
     /// What the readout's sum is.
     pub predicts: Predicts,
@@ -104,15 +104,15 @@ impl NvarConfig {
         let wrong = |field, value: &dyn ToString, range| {
             Err(ReservoirError::out_of_range(field, value.to_string(), range))
         };
-        if self.delays == 0 {
-            return wrong("delays", &0, "at least 1");
+        for (field, number) in [("delays", self.delays), ("stride", self.stride)] {
+            if !(1..=10_000).contains(&number) {
+                return wrong(field, &number, "from 1 to 10000");
+            }
         }
-        if self.stride == 0 {
-            return wrong("stride", &0, "at least 1");
-        }
-        if self.orders.is_empty() || self.orders[0] == 0 || !self.orders.is_sorted_by(|a, b| a < b)
-        {
-            return wrong("orders", &format!("{:?}", self.orders), "rising numbers from 1 on");
+        let orders = &self.orders;
+        let within = orders.iter().all(|order| (1..=20).contains(order));
+        if orders.is_empty() || !within || !orders.is_sorted_by(|a, b| a < b) {
+            return wrong("orders", &format!("{orders:?}"), "rising numbers from 1 to 20");
         }
         if self.predicts == Predicts::Change && inputs != outputs {
             return Err(ReservoirError::OpenLoop { outputs, inputs });

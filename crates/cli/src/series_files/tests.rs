@@ -189,7 +189,7 @@ fn signals_have_columns(#[case] source: &str, #[case] names: &[&str]) {
 #[rstest]
 #[case(
     "mackey_glass = { tau = 0, steps = 20 }",
-    "`source.mackey_glass.tau` must be above 0, got 0"
+    "`source.mackey_glass.tau` must be from 1 to 10000, got 0"
 )]
 #[case("narma10 = { steps = 0 }", "`source.narma10.steps` must be from 1 to 100000, got 0")]
 #[case("lorenz = { step = 0.0, steps = 20 }", "`source.lorenz.step` must be in (0, 0.1], got 0")]
