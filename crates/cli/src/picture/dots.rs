@@ -48,7 +48,8 @@ impl Axis {
     }
 }
 
-/// Panels of dots, upwards what came of a trial, by its logarithm: the best dots are red.
+/// Panels of dots, upwards what came of a trial, by its logarithm: the best tenth is red, and what is more than ten times
+/// as bad as three quarters of all lies at the upper edge.
 ///
 /// # Errors
 ///
@@ -88,6 +89,11 @@ impl DotPanel {
         let places = self.points.iter().map(|(x, y)| (self.axis.place(*x), y.log10()));
         let mut places: Vec<(f64, f64)> =
             places.filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        // What has run away does not press the others flat: it lies at the upper edge, a decade above three quarters.
+        let mut heights: Vec<f64> = places.iter().map(|(_, y)| *y).collect();
+        heights.sort_by(f64::total_cmp);
+        let edge = heights.get(heights.len() * 3 / 4).map_or(0.0, |height| height + 1.0);
+        places.iter_mut().for_each(|(_, y)| *y = y.min(edge));
         // The best last, so that they are on top.
         places.sort_by(|a, b| b.1.total_cmp(&a.1));
         let best = places.len() - places.len().div_ceil(10);
