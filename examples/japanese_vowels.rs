@@ -11,21 +11,21 @@
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use std::{error::Error, fs::File, io::Read, path::Path, process::ExitCode};
+use std::{error::Error, path::Path, process::ExitCode};
 
-use flate2::read::GzDecoder;
-use recurrent_examples::start;
+use recurrent_examples::{
+    start,
+    vowels::{self, FEATURES, SPEAKERS},
+};
 use recurrent_reservoir::{
     Classifier, ClassifierConfig, FeaturesConfig, OneOrEach, ReservoirConfig, Series,
     classifier::best, ensemble_scores, metrics::variance,
 };
 
-/// Numbers of a step.
-const COLUMNS: usize = 12;
-const SPEAKERS: usize = 9;
 const SEEDS: u64 = 5;
 /// Networks of each kind.
 const TOGETHER: u64 = 20;
+/// What is said, and by whom.
 type Utterance = (Series, usize);
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn learn(
     };
     let reservoirs = vec![reservoir];
     let config = ClassifierConfig { reservoirs, features, seed, ..Default::default() };
-    let mut network = config.init(COLUMNS, SPEAKERS)?;
+    let mut network = config.init(FEATURES, SPEAKERS)?;
     network.fit(train)?;
     Ok(network)
 }
@@ -79,29 +79,9 @@ fn wrong(networks: &[Classifier], test: &[Utterance]) -> Result<usize, Box<dyn E
     Ok(wrong)
 }
 
-/// Behind `@data` a line each: columns between `:`, the steps of one between `,`, the speaker last.
 fn read(path: &Path) -> Result<Vec<Utterance>, Box<dyn Error>> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|error| format!("{shown}: {error}"))?;
-    let mut text = String::new();
-    GzDecoder::new(file).read_to_string(&mut text).map_err(|error| format!("{shown}: {error}"))?;
-    let lines = text.lines().enumerate().skip_while(|(_, line)| *line != "@data").skip(1);
-    let one = |(n, line)| {
-        utterance(line).ok_or_else(|| format!("{shown}:{}: no utterance", n + 1).into())
-    };
-    lines.map(one).collect()
-}
-
-fn utterance(line: &str) -> Option<Utterance> {
-    let (columns, speaker) = line.rsplit_once(':')?;
-    let column = |column: &str| column.split(',').map(|number| number.parse().ok()).collect();
-    let columns: Vec<Vec<f64>> = columns.split(':').map(column).collect::<Option<_>>()?;
-    let steps = columns[0].len();
-    let equal = columns.len() == COLUMNS && columns.iter().all(|column| column.len() == steps);
-    let speaker: usize = speaker.trim().parse().ok()?;
-    let rows = (0..steps).flat_map(|t| columns.iter().map(move |column| column[t]));
-    let known = equal && (1..=SPEAKERS).contains(&speaker);
-    known.then(|| (Series::new(rows.collect(), COLUMNS), speaker - 1))
+    let spoken = vowels::read(path)?.into_iter();
+    Ok(spoken.map(|(steps, speaker)| (Series::new(steps, FEATURES), speaker)).collect())
 }
 
 /// Brings every column of what is learned from to mean 0 and variance 1, and the test likewise.
@@ -110,11 +90,11 @@ fn standardised(train: Vec<Utterance>, test: Vec<Utterance>) -> [Vec<Utterance>;
         let all: Vec<f64> = train.iter().flat_map(|(u, _)| u.column(column)).collect();
         (all.iter().sum::<f64>() / all.len() as f64, variance(&all).sqrt())
     };
-    let scales: Vec<(f64, f64)> = (0..COLUMNS).map(scale).collect();
+    let scales: Vec<(f64, f64)> = (0..FEATURES).map(scale).collect();
     let one = |(u, speaker): Utterance| {
         let values =
             u.values().iter().zip(scales.iter().cycle()).map(|(u, (mean, s))| (u - mean) / s);
-        (Series::new(values.collect(), COLUMNS), speaker)
+        (Series::new(values.collect(), FEATURES), speaker)
     };
     [train, test].map(|utterances| utterances.into_iter().map(one).collect())
 }

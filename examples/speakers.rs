@@ -12,27 +12,23 @@
 
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use std::{error::Error, fs::File, io::Read, path::Path, process::ExitCode};
+use std::{error::Error, path::Path, process::ExitCode};
 
 use burn::prelude::*;
 use clap::Parser;
-use flate2::read::GzDecoder;
 use recurrent_cells::{AnyCell, CellKind};
-use recurrent_examples::start;
+use recurrent_examples::{
+    start,
+    vowels::{FEATURES, SPEAKERS, Spoken, read},
+};
 use recurrent_seq2seq::{
     AnsweredBatch, Answers, EncoderConfig, InputConfig, ManyToOne, ManyToOneConfig, Pooling,
     Reading, Series,
 };
 use recurrent_training::{InOrder, Moment, Shuffled, TrainConfig, Training, validation_loss};
 
-/// Numbers of a step.
-const FEATURES: usize = 12;
-const SPEAKERS: usize = 9;
-/// Utterances of a batch.
+/// Spoken<f32>s of a batch.
 const BATCH: usize = 18;
-
-/// An utterance: its steps one after the other, and who said it, from 0.
-type Utterance = (Vec<f32>, u32);
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -79,47 +75,10 @@ struct Options {
     json: bool,
 }
 
-/// The utterances of a file in the format of <https://www.timeseriesclassification.com>: behind
-/// `@data` a line each, features between `:`, the steps of one between `,`, the speaker last.
-fn read(path: &Path) -> Result<Vec<Utterance>, Box<dyn Error>> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|error| format!("{shown}: {error}"))?;
-    let mut text = String::new();
-    GzDecoder::new(file).read_to_string(&mut text).map_err(|error| format!("{shown}: {error}"))?;
-    let lines = text.lines().enumerate().skip_while(|(_, line)| *line != "@data").skip(1);
-    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(n, line)| {
-            utterance(line).map_err(|reason| format!("{shown}:{}: {reason}", n + 1).into())
-        })
-        .collect()
-}
-
-fn utterance(line: &str) -> Result<Utterance, String> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [features @ .., speaker] = fields.as_slice() else { return Err("it is empty".to_owned()) };
-    if features.len() != FEATURES {
-        return Err(format!("{} features, expected {FEATURES}", features.len()));
-    }
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
-    let series = |feature: &&str| feature.split(',').map(number).collect();
-    let series: Vec<Vec<f32>> = features.iter().map(series).collect::<Result<_, String>>()?;
-    let steps = series[0].len();
-    if series.iter().any(|feature| feature.len() != steps) {
-        return Err("its features are not equally long".to_owned());
-    }
-    let speaker: u32 = speaker.trim().parse().map_err(|_| format!("`{speaker}` is no speaker"))?;
-    if speaker == 0 || speaker as usize > SPEAKERS {
-        return Err(format!("speaker {speaker} is not one of {SPEAKERS}"));
-    }
-    let steps = (0..steps).flat_map(|t| series.iter().map(move |feature| feature[t])).collect();
-    Ok((steps, speaker - 1))
-}
-
 /// Brings every feature of the training data to mean 0 and variance 1, and the test data likewise.
-fn standardise(train: &mut [Utterance], test: &mut [Utterance]) {
+fn standardise(train: &mut [Spoken<f32>], test: &mut [Spoken<f32>]) {
     for feature in 0..FEATURES {
-        let values = |(steps, _): &Utterance| {
+        let values = |(steps, _): &Spoken<f32>| {
             let steps = steps.iter().skip(feature).step_by(FEATURES);
             steps.map(|a| f64::from(*a)).collect::<Vec<_>>()
         };
@@ -134,10 +93,10 @@ fn standardise(train: &mut [Utterance], test: &mut [Utterance]) {
     }
 }
 
-fn batches(utterances: &[Utterance]) -> Vec<AnsweredBatch> {
-    let batch = |some: &[&Utterance]| {
+fn batches(utterances: &[Spoken<f32>]) -> Vec<AnsweredBatch> {
+    let batch = |some: &[&Spoken<f32>]| {
         let rows: Vec<&[f32]> = some.iter().map(|(steps, _)| steps.as_slice()).collect();
-        let speakers = some.iter().map(|(_, speaker)| *speaker).collect();
+        let speakers = some.iter().map(|(_, speaker)| *speaker as u32).collect();
         AnsweredBatch {
             sequences: Series::new(&rows, FEATURES).into(),
             answers: Answers::Classes(speakers),
@@ -152,7 +111,7 @@ fn batches(utterances: &[Utterance]) -> Vec<AnsweredBatch> {
 fn learn(
     cell: &CellKind,
     seed: u64,
-    train: &[Utterance],
+    train: &[Spoken<f32>],
 ) -> Result<ManyToOne<AnyCell>, Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(seed);
@@ -182,8 +141,8 @@ fn learn(
     Ok(training.run()?.model)
 }
 
-/// Utterances whose likeliest speaker is another.
-fn wrong(model: &ManyToOne<AnyCell>, utterances: &[Utterance]) -> usize {
+/// Spoken<f32>s whose likeliest speaker is another.
+fn wrong(model: &ManyToOne<AnyCell>, utterances: &[Spoken<f32>]) -> usize {
     let wrong = |batch: AnsweredBatch| {
         let likeliest = model.predict(&batch.sequences).argmax(1).into_data();
         let Answers::Classes(speakers) = batch.answers else { return 0 };
@@ -195,31 +154,6 @@ fn wrong(model: &ManyToOne<AnyCell>, utterances: &[Utterance]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_an_utterance_step_by_step() {
-        let series = (0..FEATURES).map(|n| format!("{n},{n}.5")).collect::<Vec<_>>().join(":");
-        let (steps, speaker) = utterance(&format!("{series}:3")).unwrap();
-        assert_eq!(speaker, 2);
-        assert_eq!(steps[..3], [0.0, 1.0, 2.0]);
-        assert_eq!(steps[FEATURES..FEATURES + 2], [0.5, 1.5]);
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_line_is_said() {
-        assert_eq!(utterance("1:2").unwrap_err(), "1 features, expected 12");
-        let series = ["1"; FEATURES].join(":");
-        assert_eq!(utterance(&format!("{series}:10")).unwrap_err(), "speaker 10 is not one of 9");
-        let ragged = format!("1,2:{}", ["1"; FEATURES - 1].join(":"));
-        assert_eq!(
-            utterance(&format!("{ragged}:1")).unwrap_err(),
-            "its features are not equally long"
-        );
-        assert_eq!(
-            utterance(&format!("x:{}:1", ["1"; 11].join(":"))).unwrap_err(),
-            "`x` is no number"
-        );
-    }
 
     #[test]
     fn features_are_standardised_by_the_training_data() {

@@ -168,15 +168,21 @@ impl ReservoirCase {
     }
 }
 
+impl Job {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Harvest => "harvest",
+            Self::Fit => "fit",
+            Self::Batch(_) => "batch",
+            Self::Learn => "learn",
+            Self::Search(_) => "search",
+        }
+    }
+}
+
 impl Case for ReservoirCase {
     fn name(&self) -> String {
-        let job = match self.job {
-            Job::Harvest => "harvest",
-            Job::Fit => "fit",
-            Job::Batch(_) => "batch",
-            Job::Learn => "learn",
-            Job::Search(_) => "search",
-        };
+        let job = self.job.name();
         let Self { units, steps, density, .. } = self;
         match (self.axis, self.job) {
             (Some(Axis::Units), _) => format!("reservoir/growth/{job}/N/{units}"),
@@ -189,13 +195,7 @@ impl Case for ReservoirCase {
     }
 
     fn described(&self) -> Value {
-        let job = match self.job {
-            Job::Harvest => "harvest",
-            Job::Fit => "fit",
-            Job::Batch(_) => "batch",
-            Job::Learn => "learn",
-            Job::Search(_) => "search",
-        };
+        let job = self.job.name();
         json!({
             "family": "reservoir", "job": job, "units": self.units, "ridge": RIDGE,
             "learned": LEARNED, "washout": WASHOUT,

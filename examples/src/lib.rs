@@ -2,5 +2,6 @@
 
 pub mod plot;
 mod start;
+pub mod vowels;
 
 pub use start::start;

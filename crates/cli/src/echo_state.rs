@@ -21,7 +21,7 @@ use crate::{
     report::{Unit, as_object, show_scores},
     reservoir_weights,
     series_files::{Heard, Steps},
-    series_model::{About, SeriesModel, draw_forecast, measure, said},
+    series_model::{About, SeriesModel, draw_forecast, finite, measure, said},
     settings,
     terminal::{Align, Stream, Table, grouped},
 };
@@ -92,7 +92,11 @@ impl SeriesModel for EchoStateNetwork {
     }
 
     fn say(&self, u: &Series, state: &mut EsnState) -> anyhow::Result<Series> {
-        Ok(self.run(u, state)?)
+        finite(self.run(u, state)?)
+    }
+
+    fn go_on(&self, from: &[f64], steps: usize, state: &mut EsnState) -> anyhow::Result<Series> {
+        Ok(self.generate(from, steps, state)?)
     }
 }
 

@@ -248,6 +248,18 @@ impl Experiment {
         })
     }
 
+    /// Refuses what is only said of texts, of the evaluation all but what is `usual`.
+    fn validate_no_texts(&self, usual: &EvaluationConfig, range: &str) -> Result<(), OutOfRange> {
+        let given = [
+            ("tokens", self.tokens.is_some()),
+            ("batches", self.batches != batches()),
+            ("evaluation", self.evaluation != *usual),
+        ];
+        given
+            .into_iter()
+            .try_for_each(|(key, given)| absent(key, given.then_some("something"), range))
+    }
+
     /// Which series.
     ///
     /// # Errors
@@ -273,14 +285,7 @@ impl Experiment {
         let range = "left out for a model of series";
         let usual =
             EvaluationConfig { free_run: self.evaluation.free_run, ..EvaluationConfig::default() };
-        let given = [
-            ("tokens", self.tokens.is_some()),
-            ("batches", self.batches != batches()),
-            ("evaluation", self.evaluation != usual),
-        ];
-        for (key, given) in given {
-            absent(key, given.then_some("something"), range)?;
-        }
+        self.validate_no_texts(&usual, range)?;
         if let Some(free) = &self.evaluation.free_run {
             free.validate().map_err(|wrong| wrong.under("evaluation.free_run"))?;
         }
@@ -343,14 +348,7 @@ impl Experiment {
             importance: self.evaluation.importance,
             ..EvaluationConfig::default()
         };
-        let given = [
-            ("tokens", self.tokens.is_some()),
-            ("batches", self.batches != batches()),
-            ("evaluation", self.evaluation != usual),
-        ];
-        for (key, given) in given {
-            absent(key, given.then_some("something"), range)?;
-        }
+        self.validate_no_texts(&usual, range)?;
         match &self.model {
             ModelConfig::Autoencoder(_) => {
                 let range = "left out for an autoencoder, which is no likelihood";

@@ -1,6 +1,6 @@
 //! A model of series that is trained by gradient, with all it takes to train, measure and use it.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use burn::prelude::*;
 use recurrent_cells::{AnyCell, Cell};
 use recurrent_reservoir::{Series, metrics::rmse};
@@ -12,7 +12,7 @@ use crate::{
     folder::ModelFolder,
     report::{Measured, Unit},
     series_files::{Heard, Steps},
-    series_model::{About, FreeRun, SeriesModel, draw_forecast, measure, said},
+    series_model::{About, FreeRun, SeriesModel, draw_forecast, finite, measure, said},
     task::{Learned, Task, Validation, same_wiring},
 };
 
@@ -56,11 +56,19 @@ impl SeriesModel for Forecaster<AnyCell> {
                 y.into_data()
             }
         };
-        let values: Vec<f64> = y.iter::<f64>().collect();
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(Series::new(values, columns)),
-            Some(n) => bail!("the model says {} at step {}", values[n], n / columns + 1),
+        finite(Series::new(y.iter::<f64>().collect(), columns))
+    }
+
+    fn go_on(&self, from: &[f64], steps: usize, state: &mut State) -> anyhow::Result<Series> {
+        let mut u = Series::new(from.to_vec(), from.len());
+        let mut said = Vec::new();
+        for step in 1..=steps {
+            u = self
+                .say(&u, state)
+                .with_context(|| format!("step {step} of going on by itself"))?;
+            said.extend_from_slice(u.values());
         }
+        Ok(Series::new(said, from.len()))
     }
 }
 

@@ -51,6 +51,12 @@ fn places(places: &[u32]) -> Bytes {
 ///
 /// If there is more than a file can hold.
 pub fn to_bytes(network: &EchoStateNetwork) -> Result<Vec<u8>, WeightsError> {
+    safetensors::serialize(tensors(network), None)
+        .map_err(|reason| WeightsError::Damaged(reason.to_string()))
+}
+
+/// All that a file has of a network.
+fn tensors(network: &EchoStateNetwork) -> BTreeMap<String, Bytes> {
     let mut tensors: BTreeMap<String, Bytes> = BTreeMap::new();
     for (n, reservoir) in network.reservoirs().iter().enumerate() {
         let LeakyUnits { w, w_in, b, keep, gain, .. } = &reservoir.units;
@@ -65,8 +71,7 @@ pub fn to_bytes(network: &EchoStateNetwork) -> Result<Vec<u8>, WeightsError> {
         let shape = [readout.outputs(), readout.features];
         tensors.insert("readout".to_owned(), numbers(&readout.weights, &shape));
     }
-    safetensors::serialize(tensors, None)
-        .map_err(|reason| WeightsError::Damaged(reason.to_string()))
+    tensors
 }
 
 fn put(tensors: &mut BTreeMap<String, Bytes>, name: &str, weights: &Weights<f64>) {
@@ -127,7 +132,15 @@ pub fn from_bytes(
             );
         }
     };
-    Ok(EchoStateNetwork::of(config.clone(), [inputs, outputs], reservoirs, Some(readout))?)
+    let network =
+        EchoStateNetwork::of(config.clone(), [inputs, outputs], reservoirs, Some(readout))?;
+    let known = tensors(&network);
+    let foreign = file.names().into_iter().filter(|name| !known.contains_key(*name));
+    let unknown: Vec<String> = foreign.map(str::to_owned).collect();
+    match unknown.is_empty() {
+        true => Ok(network),
+        false => Err(WeightsError::Names { missing: Vec::new(), unknown }.into()),
+    }
 }
 
 fn other_shape(name: &str, file: Vec<usize>, module: Vec<usize>) -> WeightsError {
@@ -196,4 +209,101 @@ fn weights(
         from.into_iter().zip(to).zip(values).map(|((row, column), value)| (row, column, value));
     let sparse = |reason| ReservoirWeightsError::Sparse { name: name.to_owned(), reason };
     Ok(Weights::Sparse(SparseMatrix::new(rows, rows, entries).map_err(sparse)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use recurrent_reservoir::{Arrangement, OneOrEach, ReservoirConfig, Series, Topology, signals};
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Sparse and dense, fed back or deep, with rates of their own.
+    fn network(arrangement: Arrangement, feedback_scaling: f64) -> EchoStateNetwork {
+        let sparse = ReservoirConfig {
+            units: 30,
+            bias_scaling: 0.3,
+            feedback_scaling,
+            leak: OneOrEach::Each((1..=30).map(|n| f64::from(n) / 30.0).collect()),
+            ..ReservoirConfig::default()
+        };
+        let dense = ReservoirConfig {
+            units: 20,
+            topology: Topology::Orthogonal,
+            activation: ReservoirActivation::Identity,
+            noise: 1e-3,
+            ..ReservoirConfig::default()
+        };
+        let reservoirs = vec![sparse, dense];
+        let config = EsnConfig { reservoirs, arrangement, ..EsnConfig::default() };
+        let mut network = config.init(1, 1).unwrap();
+        let [u, d] = signals::narma10(400, 1).map(Series::of);
+        network.fit(&[(u, d)]).unwrap();
+        network
+    }
+
+    /// what is read is what was written, to the bit.
+    #[rstest]
+    fn x_4_a_network_is_saved_exactly(
+        #[values(Arrangement::Stacked, Arrangement::Parallel)] arrangement: Arrangement,
+        #[values(0.0, 0.4)] feedback_scaling: f64,
+    ) {
+        let network = network(arrangement, feedback_scaling);
+        let bytes = to_bytes(&network).unwrap();
+        let again = from_bytes(network.config(), [1, 1], &bytes).unwrap();
+        assert!(again == network);
+        assert!(to_bytes(&again).unwrap() == bytes);
+        let u = Series::of(signals::mackey_glass(17, 50, 1));
+        let said = |network: &EchoStateNetwork| network.run(&u, &mut network.start()).unwrap();
+        assert_eq!(said(&again), said(&network));
+    }
+
+    /// A file with one tensor in the place of another.
+    fn changed(name: &str, tensor: Option<Bytes>) -> Result<EchoStateNetwork, String> {
+        let network = network(Arrangement::Stacked, 0.0);
+        let bytes = to_bytes(&network).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let mut tensors: BTreeMap<String, Bytes> = file
+            .iter()
+            .map(|(name, view)| {
+                let (shape, data) = (view.shape().to_vec(), view.data().to_vec());
+                (name.to_owned(), Bytes { dtype: view.dtype(), shape, data })
+            })
+            .collect();
+        assert!(tensors.remove(name).is_some() || tensor.is_some());
+        if let Some(tensor) = tensor {
+            tensors.insert(name.to_owned(), tensor);
+        }
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        from_bytes(network.config(), [1, 1], &bytes).map_err(|error| error.to_string())
+    }
+
+    #[rstest]
+    #[case("readout", None, "the model has `readout`, the file has not")]
+    #[case("reservoirs.0.b", Some(numbers(&[0.0; 31], &[31])), "`reservoirs.0.w_in` is [30, 1]")]
+    #[case("reservoirs.1.w", Some(numbers(&[], &[20, 0])), "`reservoirs.1.w` is [20, 0]")]
+    #[case("reservoirs.0.gain", Some(numbers(&[1.0; 29], &[29])), "29 leak rates, expected 30")]
+    #[case("reservoirs.0.keep", Some(numbers(&[f64::NAN; 30], &[30])), "`reservoirs.0.keep` has the number NaN")]
+    #[case("reservoirs.0.w.rows", Some(places(&[0])), "`reservoirs.0.w.rows` is [1]")]
+    #[case("reservoirs.2.b", Some(numbers(&[0.0], &[1])), "the file has `reservoirs.2.b`, the model has not")]
+    fn what_is_no_network_is_refused(
+        #[case] name: &str,
+        #[case] tensor: Option<Bytes>,
+        #[case] message: &str,
+    ) {
+        let refused = changed(name, tensor).unwrap_err();
+        assert!(refused.contains(message), "{refused}");
+    }
+
+    /// A place beyond the matrix, or one that is taken, is no network.
+    #[test]
+    fn sparse_places_are_checked() {
+        let network = network(Arrangement::Stacked, 0.0);
+        let count = network.reservoirs()[0].units.w.entries().count();
+        let places_of = |place: u32| Some(places(&vec![place; count]));
+        let refused = changed("reservoirs.0.w.columns", places_of(30)).unwrap_err();
+        assert!(refused.contains(", 30], expected a place within [30, 30]"), "{refused}");
+        let refused = changed("reservoirs.0.w.rows", places_of(0)).unwrap_err();
+        assert!(refused.contains("is not behind the one before it"), "{refused}");
+    }
 }

@@ -1,19 +1,20 @@
 //! Which series a model learns from and is measured on: a file of numbers, or a signal by its equation.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+mod error;
+mod source;
+mod table;
 
 use anyhow::Context;
-use recurrent_reservoir::{Series, metrics::variance, signals};
+use recurrent_reservoir::{Series, metrics::variance};
 use recurrent_seq2seq::Windows;
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::data::{Count, Data, ExampleSet};
+
+pub use error::SeriesError;
+pub use source::SeriesSource;
+pub use table::{Named, NamedSeries, read, read_file, write};
 
 /// A series and how it is cut. Paths are relative to where the program is started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,71 +45,6 @@ pub struct SeriesConfig {
     pub windows: Option<Windows>,
 }
 
-/// Where a series comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SeriesSource {
-    /// A file: a row a step, a column a quantity, with or without a first line of names.
-    Csv(PathBuf),
-    /// [`signals::mackey_glass`]: a column `y`.
-    MackeyGlass {
-        /// The delay `τ`, above 0; chaotic from 17 on.
-        tau: usize,
-        /// Steps.
-        steps: usize,
-        /// What the start is drawn with.
-        #[serde(default = "one")]
-        seed: u64,
-    },
-    /// [`signals::narma10`]: columns `u` and `y`.
-    Narma10 {
-        /// Steps.
-        steps: usize,
-        /// What the input is drawn with.
-        #[serde(default = "one")]
-        seed: u64,
-    },
-    /// [`signals::lorenz`]: columns `x`, `y` and `z`.
-    Lorenz {
-        /// Time from a step to the next, in (0, 0.1].
-        step: f64,
-        /// Steps.
-        steps: usize,
-        /// What the start is drawn with.
-        #[serde(default = "one")]
-        seed: u64,
-    },
-    /// [`signals::roessler`]: columns `x`, `y` and `z`.
-    Roessler {
-        /// Time from a step to the next, in (0, 0.2].
-        step: f64,
-        /// Steps.
-        steps: usize,
-        /// What the start is drawn with.
-        #[serde(default = "one")]
-        seed: u64,
-    },
-    /// [`signals::henon`]: a column `x`.
-    Henon {
-        /// Steps.
-        steps: usize,
-        /// What the start is drawn with.
-        #[serde(default = "one")]
-        seed: u64,
-    },
-    /// [`signals::superimposed_oscillators`]: a column `y`.
-    SuperimposedOscillators {
-        /// How many sines, from 1 to 12.
-        sines: usize,
-        /// Steps.
-        steps: usize,
-    },
-}
-
-fn one() -> u64 {
-    1
-}
-
 /// What is done to the numbers of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,27 +66,6 @@ pub struct Column {
     pub mean: f64,
     /// What is divided by, above 0.
     pub deviation: f64,
-}
-
-/// A series with names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedSeries {
-    /// The names of its columns.
-    pub names: Vec<String>,
-    /// Where the names are from.
-    pub named: Named,
-    /// Its numbers.
-    pub series: Series,
-}
-
-/// Where names are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Named {
-    /// The series has them itself.
-    ByItself,
-    /// It has none: columns are counted from 1.
-    ByPlace,
 }
 
 /// Some steps of a series: what is heard and what is to be said, in the model's units.
@@ -176,130 +91,6 @@ pub struct Heard {
     pub ahead: usize,
     /// Where the names of its columns are from.
     pub named: Named,
-}
-
-/// Why a series is of no use.
-#[derive(Debug, Error)]
-pub enum SeriesError {
-    /// It cannot be read.
-    #[error("cannot read {file}: {reason}")]
-    Read {
-        /// The file.
-        file: String,
-        /// What the system says.
-        reason: io::Error,
-    },
-    /// Its rows are not of one length, or are not text.
-    #[error("{file}:{line}: {reason}")]
-    Row {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There are no numbers in it.
-    #[error("{file} has no row of numbers")]
-    Empty {
-        /// The file.
-        file: String,
-    },
-    /// Something else than a number.
-    #[error("{file}:{line}: column `{column}` is `{found}`, expected a number")]
-    NoNumber {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// Which column.
-        column: String,
-        /// What is there.
-        found: String,
-    },
-    /// Numbers are missing.
-    #[error("{file} has gaps, expected a number in every row and column: {}", shown(gaps))]
-    Gaps {
-        /// The file.
-        file: String,
-        /// The line, from 1, and the column of each.
-        gaps: Vec<(u64, String)>,
-    },
-    /// Two columns have the same name.
-    #[error("{file}:1: two columns are called `{name}`")]
-    Twice {
-        /// The file.
-        file: String,
-        /// The name.
-        name: String,
-    },
-    /// There is no such column.
-    #[error("{key}: {file} has no column `{name}`, only {}", crate::weights::listed(names))]
-    NoColumn {
-        /// What asks for it.
-        key: String,
-        /// The file or signal.
-        file: String,
-        /// Its name.
-        name: String,
-        /// The names there are.
-        names: Vec<String>,
-    },
-    /// There are not as many columns, and they have no names to go by.
-    #[error("{file} has {found} columns without names, expected {}: {}", names.len(), crate::weights::listed(names))]
-    Columns {
-        /// The file.
-        file: String,
-        /// How many it has.
-        found: usize,
-        /// The names of those that the model needs.
-        names: Vec<String>,
-    },
-    /// What is to be measured on never changes.
-    #[error(
-        "column `{name}` is {value} at every step that is measured, expected a column that changes"
-    )]
-    Still {
-        /// Its name.
-        name: String,
-        /// What it is.
-        value: f64,
-    },
-    /// Nothing would be left.
-    #[error(
-        "`data.series.valid` + `data.series.test` is {held_out}, expected below the {steps} steps of the series \
-         less the {ahead} of `ahead`"
-    )]
-    HeldOut {
-        /// What is not learned from.
-        held_out: usize,
-        /// Steps there are.
-        steps: usize,
-        /// Steps that have no target.
-        ahead: usize,
-    },
-    /// A column cannot be scaled.
-    #[error(
-        "column `{name}` is {value} at every step that is learned from, expected a column that changes for \
-         `scaling = \"standard\"`"
-    )]
-    Constant {
-        /// Its name.
-        name: String,
-        /// What it is.
-        value: f64,
-    },
-}
-
-/// The first few gaps.
-fn shown(gaps: &[(u64, String)]) -> String {
-    const MOST: usize = 5;
-    let each = gaps.iter().take(MOST).map(|(line, column)| format!("line {line} `{column}`"));
-    let listed = each.collect::<Vec<_>>().join(", ");
-    match gaps.len() {
-        count if count > MOST => format!("{listed} and {} more", count - MOST),
-        _ => listed,
-    }
 }
 
 impl SeriesConfig {
@@ -405,91 +196,6 @@ pub fn unscaled(series: &Series, columns: &[Column]) -> Series {
     Series::new(numbers.collect(), columns.len())
 }
 
-impl std::fmt::Display for SeriesSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Csv(path) => write!(f, "{}", path.display()),
-            Self::MackeyGlass { tau, .. } => write!(f, "the Mackey-Glass series of τ = {tau}"),
-            Self::Narma10 { .. } => write!(f, "NARMA-10"),
-            Self::Lorenz { .. } => write!(f, "the Lorenz system"),
-            Self::Roessler { .. } => write!(f, "the Rössler system"),
-            Self::Henon { .. } => write!(f, "the Hénon map"),
-            Self::SuperimposedOscillators { sines, .. } => write!(f, "{sines} sines"),
-        }
-    }
-}
-
-/// The most steps of a signal.
-const MOST: usize = 100_000_000;
-
-impl SeriesSource {
-    fn validate(&self) -> Result<(), OutOfRange> {
-        let steps = |name: &str, steps: usize, most: usize| {
-            let range = format!("from 1 to {most}");
-            let holds = |steps: &usize| (1..=most).contains(steps);
-            OutOfRange::check(&format!("{name}.steps"), steps, holds, &range)
-        };
-        let step = |name: &str, step: f64, most: f64| {
-            let holds = |step: &f64| *step > 0.0 && *step <= most;
-            OutOfRange::check(&format!("{name}.step"), step, holds, &format!("in (0, {most}]"))
-        };
-        match *self {
-            Self::Csv(_) => Ok(()),
-            Self::MackeyGlass { tau, steps: count, .. } => {
-                let holds = |tau: &usize| (1..=10_000).contains(tau);
-                OutOfRange::check("mackey_glass.tau", tau, holds, "from 1 to 10000")?;
-                steps("mackey_glass", count, MOST)
-            }
-            // A longer one would hardly ever not diverge.
-            Self::Narma10 { steps: count, .. } => steps("narma10", count, 100_000),
-            Self::Lorenz { step: dt, steps: count, .. } => {
-                step("lorenz", dt, 0.1)?;
-                steps("lorenz", count, MOST)
-            }
-            Self::Roessler { step: dt, steps: count, .. } => {
-                step("roessler", dt, 0.2)?;
-                steps("roessler", count, MOST)
-            }
-            Self::Henon { steps: count, .. } => steps("henon", count, MOST),
-            Self::SuperimposedOscillators { sines, steps: count } => {
-                let holds = |sines: &usize| (1..=12).contains(sines);
-                let field = "superimposed_oscillators.sines";
-                OutOfRange::check(field, sines, holds, "from 1 to 12")?;
-                steps("superimposed_oscillators", count, MOST)
-            }
-        }
-    }
-
-    /// # Errors
-    ///
-    /// If a file cannot be read.
-    fn read(&self) -> Result<NamedSeries, SeriesError> {
-        let (names, series): (&[&str], Series) = match *self {
-            Self::Csv(ref path) => return read_file(path),
-            Self::MackeyGlass { tau, steps, seed } => {
-                (&["y"], Series::of(signals::mackey_glass(tau, steps, seed)))
-            }
-            Self::Narma10 { steps, seed } => {
-                let [u, y] = signals::narma10(steps, seed);
-                let rows = u.into_iter().zip(y).flat_map(|(u, y)| [u, y]).collect();
-                (&["u", "y"], Series::new(rows, 2))
-            }
-            Self::Lorenz { step, steps, seed } => {
-                (&["x", "y", "z"], signals::lorenz(step, steps, seed))
-            }
-            Self::Roessler { step, steps, seed } => {
-                (&["x", "y", "z"], signals::roessler(step, steps, seed))
-            }
-            Self::Henon { steps, seed } => (&["x"], Series::of(signals::henon(steps, seed))),
-            Self::SuperimposedOscillators { sines, steps } => {
-                (&["y"], Series::of(signals::superimposed_oscillators(sines, steps)))
-            }
-        };
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Ok(NamedSeries { names, named: Named::ByItself, series })
-    }
-}
-
 impl Heard {
     /// How many columns are heard, and how many are said.
     pub fn sizes(&self) -> [usize; 2] {
@@ -567,156 +273,6 @@ impl Heard {
         let numbers = rows.flat_map(|row| places.iter().map(|n| row[*n])).collect();
         Ok(scaled(&Series::new(numbers, columns.len()), columns))
     }
-}
-
-impl NamedSeries {
-    /// The places of some columns; all if none is named.
-    fn columns(&self, key: &str, file: &str, names: &[String]) -> Result<Vec<usize>, SeriesError> {
-        if names.is_empty() {
-            return Ok((0..self.names.len()).collect());
-        }
-        let place = |name: &String| {
-            self.names.iter().position(|there| there == name).ok_or_else(|| SeriesError::NoColumn {
-                key: key.to_owned(),
-                file: file.to_owned(),
-                name: name.clone(),
-                names: self.names.clone(),
-            })
-        };
-        names.iter().map(place).collect()
-    }
-}
-
-/// A series of a file.
-///
-/// # Errors
-///
-/// If it cannot be read, or is no table of numbers without gaps.
-pub fn read_file(path: &Path) -> Result<NamedSeries, SeriesError> {
-    let file = path.display().to_string();
-    let unread = |reason| SeriesError::Read { file: file.clone(), reason };
-    read(File::open(path).map_err(unread)?, &file)
-}
-
-/// A series of a stream, which errors call `file`. Columns are separated by commas, semicolons or tabs,
-/// whichever the first line has.
-///
-/// # Errors
-///
-/// If it cannot be read, or is no table of numbers without gaps.
-pub fn read(mut from: impl Read, file: &str) -> Result<NamedSeries, SeriesError> {
-    let named = || file.to_owned();
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).map_err(|reason| SeriesError::Read { file: named(), reason })?;
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let separator = [b'\t', b';'].into_iter().find(|separator| first.contains(separator));
-    let mut rows = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(separator.unwrap_or(b','))
-        .trim(csv::Trim::All)
-        .from_reader(bytes.as_slice());
-    let (mut names, mut names_from): (Vec<String>, _) = (Vec::new(), Named::ByPlace);
-    let (mut numbers, mut gaps) = (Vec::new(), Vec::new());
-    for (n, row) in rows.records().enumerate() {
-        let row = row.map_err(|error| wrong_row(&error, file))?;
-        let line = row.position().map_or(n as u64 + 1, csv::Position::line);
-        if n == 0 && row.iter().all(|field| number(field) == Field::Text) {
-            names = row.iter().map(str::to_owned).collect();
-            names_from = Named::ByItself;
-            let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
-            if let Some((_, name)) = twice {
-                return Err(SeriesError::Twice { file: named(), name: name.clone() });
-            }
-            continue;
-        }
-        if n == 0 {
-            names = (1..=row.len()).map(|column| column.to_string()).collect();
-        }
-        for (field, column) in row.iter().zip(&names) {
-            match number(field) {
-                Field::Number(number) => numbers.push(number),
-                Field::Gap => gaps.push((line, column.clone())),
-                Field::Text => {
-                    let (column, found) = (column.clone(), field.to_owned());
-                    return Err(SeriesError::NoNumber { file: named(), line, column, found });
-                }
-            }
-        }
-    }
-    let all = if names.len() == 1 { names[0].clone() } else { "all columns".to_owned() };
-    gaps.extend(blank_lines(&bytes).map(|line| (line, all.clone())));
-    gaps.sort();
-    if !gaps.is_empty() {
-        return Err(SeriesError::Gaps { file: named(), gaps });
-    }
-    if numbers.is_empty() {
-        return Err(SeriesError::Empty { file: named() });
-    }
-    let series = Series::new(numbers, names.len());
-    Ok(NamedSeries { names, named: names_from, series })
-}
-
-/// Lines with nothing on them in front of one with something, which a reader of tables passes over; from 1.
-fn blank_lines(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    let blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
-    let text = bytes.trim_ascii_end();
-    let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
-    lines.filter(move |(_, line)| !text.is_empty() && blank(line)).map(|(n, _)| n)
-}
-
-/// What a field of a file is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Field {
-    Number(f64),
-    Gap,
-    Text,
-}
-
-fn number(field: &str) -> Field {
-    match field.parse::<f64>() {
-        Ok(number) if number.is_finite() => Field::Number(number),
-        // NaN and infinity are what programs write where there is no number.
-        Ok(_) => Field::Gap,
-        Err(_) if field.is_empty() || field.eq_ignore_ascii_case("na") => Field::Gap,
-        Err(_) => Field::Text,
-    }
-}
-
-fn wrong_row(error: &csv::Error, file: &str) -> SeriesError {
-    let file = file.to_owned();
-    let at = |position: &Option<csv::Position>| position.as_ref().map_or(0, csv::Position::line);
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let reason = format!("a row of {len} columns, expected {expected_len} as in the first");
-            SeriesError::Row { file, line: at(pos), reason }
-        }
-        csv::ErrorKind::Utf8 { pos, .. } => {
-            SeriesError::Row { file, line: at(pos), reason: "the file is not UTF-8".to_owned() }
-        }
-        _ => SeriesError::Row { file, line: 0, reason: error.to_string() },
-    }
-}
-
-/// Writes a series with the names of its columns in the first line, if they have any. Numbers are as long as they
-/// have to be to be read again to the bit.
-///
-/// # Errors
-///
-/// If it cannot be written.
-pub fn write(
-    series: &Series,
-    columns: &[Column],
-    named: Named,
-    out: &mut dyn io::Write,
-) -> csv::Result<()> {
-    let mut to = csv::Writer::from_writer(out);
-    if named == Named::ByItself {
-        to.write_record(columns.iter().map(|column| &column.name))?;
-    }
-    for t in 0..series.steps() {
-        to.write_record(series.row(t).iter().map(f64::to_string))?;
-    }
-    Ok(to.flush()?)
 }
 
 impl Steps {

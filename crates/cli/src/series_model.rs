@@ -77,19 +77,21 @@ pub trait SeriesModel {
     /// # Errors
     ///
     /// If something is not finite.
-    fn go_on(&self, from: &[f64], steps: usize, state: &mut Self::State) -> anyhow::Result<Series> {
-        let mut u = Series::new(from.to_vec(), from.len());
-        let mut said = Vec::new();
-        for step in 1..=steps {
-            u = self.say(&u, state)?;
-            if let Some(number) = u.values().iter().find(|number| !number.is_finite()) {
-                bail!(
-                    "the model says {number} at step {step}: going on by itself it has left what it knows"
-                );
-            }
-            said.extend_from_slice(u.values());
+    fn go_on(&self, from: &[f64], steps: usize, state: &mut Self::State) -> anyhow::Result<Series>;
+}
+
+/// What was said, if all of it are numbers.
+///
+/// # Errors
+///
+/// If something is not finite.
+pub fn finite(said: Series) -> anyhow::Result<Series> {
+    match said.values().iter().position(|number| !number.is_finite()) {
+        None => Ok(said),
+        Some(n) => {
+            let (number, step) = (said.values()[n], n / said.columns() + 1);
+            bail!("the model says {number} to row {step}, expected a finite number")
         }
-        Ok(Series::new(said, from.len()))
     }
 }
 

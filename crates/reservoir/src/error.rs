@@ -184,6 +184,14 @@ pub enum ReservoirError {
         /// The first step whose error is no number, from 0.
         step: usize,
     },
+    /// What hears itself has left all bounds.
+    #[error(
+        "what is said is no longer finite at step {step} of going on by itself: expected a series that it knows"
+    )]
+    RanAway {
+        /// Which step, from 0.
+        step: usize,
+    },
     /// Outputs cannot be the next inputs.
     #[error("{outputs} outputs cannot be the {inputs} inputs of the next step: expected as many")]
     OpenLoop {

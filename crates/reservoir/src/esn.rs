@@ -22,6 +22,7 @@ use crate::{
     error::check,
     features::{Features, FeaturesConfig},
     ridge::{Design, LeftOut, Normal, Readout},
+    series::{check_change, check_pair, free_run},
 };
 
 /// How several reservoirs stand to each other.
@@ -213,16 +214,7 @@ impl EsnConfig {
             }
             reservoirs.push(reservoir);
         }
-        let units = reservoirs.iter().map(Reservoir::size).sum();
-        let features = Features::new(self.features, inputs, units);
-        Ok(EchoStateNetwork {
-            config: self.clone(),
-            inputs,
-            outputs,
-            reservoirs,
-            features,
-            readout: None,
-        })
+        EchoStateNetwork::of(self.clone(), [inputs, outputs], reservoirs, None)
     }
 }
 
@@ -308,10 +300,9 @@ impl EchoStateNetwork {
     ///
     /// If the readout has other features or outputs.
     #[must_use]
-    pub fn with_readout(self, readout: Readout) -> Self {
-        assert_eq!(readout.features, self.features.count(), "a weight for every feature");
-        assert_eq!(readout.outputs(), self.outputs, "a row for every output");
-        Self { readout: Some(readout), ..self }
+    pub fn with_readout(mut self, readout: Readout) -> Self {
+        self.learn(readout);
+        self
     }
 
     /// The same network with other reservoirs in the place of its own, and without a readout: what was learned is
@@ -580,7 +571,7 @@ impl EchoStateNetwork {
         work: &mut Workspace,
     ) -> Result<Series, ReservoirError> {
         let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
-        self.check_inputs(u, 0)?;
+        u.check_columns("the input", self.inputs, 0)?;
         let mut outputs = Vec::with_capacity(u.steps() * self.outputs);
         let at_once = if self.has_feedback() { 1 } else { CHUNK };
         for steps in chunks(u.steps(), at_once) {
@@ -609,7 +600,7 @@ impl EchoStateNetwork {
         assert_eq!(u.len(), states.len(), "a state for every input");
         let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
         for (n, u) in u.iter().enumerate() {
-            self.check_inputs(u, n)?;
+            u.check_columns("the input", self.inputs, n)?;
         }
         if !self.runs_beside(u.len()) {
             let pairs = u.par_iter().zip(states.par_iter_mut());
@@ -676,25 +667,15 @@ impl EchoStateNetwork {
     ///
     /// # Errors
     ///
-    /// If it has not been fitted, or has not as many outputs as inputs.
+    /// If it has not been fitted, has not as many outputs as inputs, or what it says grows beyond all numbers.
     pub fn generate(
         &self,
         first: &[f64],
         steps: usize,
         state: &mut EsnState,
     ) -> Result<Series, ReservoirError> {
-        if self.inputs != self.outputs {
-            let (inputs, outputs) = (self.inputs, self.outputs);
-            return Err(ReservoirError::OpenLoop { outputs, inputs });
-        }
-        let mut u = Series::new(first.to_vec(), self.inputs);
-        let mut outputs = Vec::with_capacity(steps * self.outputs);
         let mut work = Workspace::default();
-        for _ in 0..steps {
-            u = self.run_with(&u, state, &mut work)?;
-            outputs.extend_from_slice(u.values());
-        }
-        Ok(Series::new(outputs, self.outputs))
+        free_run(first, steps, [self.inputs, self.outputs], |u| self.run_with(u, state, &mut work))
     }
 
     /// Leaves the features `[T, F]` of some steps in `work.z`. What is fed back are targets, or else the last
@@ -829,7 +810,9 @@ impl EchoStateNetwork {
     }
 
     fn check(&self, series: &[(Series, Series)]) -> Result<(), ReservoirError> {
-        let (_, first) = series.first().ok_or(ReservoirError::Nothing)?;
+        if series.is_empty() {
+            return Err(ReservoirError::Nothing);
+        }
         for (n, (u, d)) in series.iter().enumerate() {
             self.check_pair(u, d, n)?;
             let (steps, washout) = (u.steps(), self.config.washout);
@@ -837,14 +820,7 @@ impl EchoStateNetwork {
                 return Err(ReservoirError::Short { series: n, steps, washout });
             }
         }
-        for column in 0..self.outputs {
-            let value = first.row(0)[column];
-            let same = |d: &Series| (0..d.steps()).all(|t| d.row(t)[column] == value);
-            if series.iter().all(|(_, d)| same(d)) {
-                return Err(ReservoirError::Constant { column, value });
-            }
-        }
-        Ok(())
+        check_change(series.iter().map(|(_, d)| d))
     }
 
     pub(crate) fn check_pair(
@@ -853,24 +829,6 @@ impl EchoStateNetwork {
         d: &Series,
         series: usize,
     ) -> Result<(), ReservoirError> {
-        self.check_inputs(u, series)?;
-        let (found, expected) = (d.columns(), self.outputs);
-        if found != expected {
-            return Err(ReservoirError::Columns { what: "the targets", found, expected });
-        }
-        d.check_finite(series)?;
-        let (inputs, targets) = (u.steps(), d.steps());
-        match inputs == targets {
-            true => Ok(()),
-            false => Err(ReservoirError::Steps { series, inputs, targets }),
-        }
-    }
-
-    fn check_inputs(&self, u: &Series, series: usize) -> Result<(), ReservoirError> {
-        let (found, expected) = (u.columns(), self.inputs);
-        match found == expected {
-            true => u.check_finite(series),
-            false => Err(ReservoirError::Columns { what: "the input", found, expected }),
-        }
+        check_pair(u, d, [self.inputs, self.outputs], series)
     }
 }

@@ -181,12 +181,7 @@ impl EchoStateNetwork {
         series: &[(Series, Series)],
     ) -> Result<Self, ReservoirError> {
         for (n, (u, d)) in series.iter().enumerate() {
-            u.check_columns("the input", self.inputs(), n)?;
-            d.check_columns("the targets", self.outputs(), n)?;
-            let (inputs, targets) = (u.steps(), d.steps());
-            if inputs != targets {
-                return Err(ReservoirError::Steps { series: n, inputs, targets });
-            }
+            self.check_pair(u, d, n)?;
         }
         let stacked = self.config().arrangement == Arrangement::Stacked;
         let mut below: Vec<Series> = series.iter().map(|(u, _)| u.clone()).collect();

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Readout, ReservoirError, Series, Solver,
     ridge::{Design, Normal},
-    series::check_change,
+    series::{check_change, check_pair, free_run},
 };
 
 /// Features that a regression is still made with.
@@ -206,14 +206,10 @@ impl Nvar {
         }
         let washout = self.reach();
         for (n, (u, d)) in series.iter().enumerate() {
-            u.check_columns("the input", self.inputs, n)?;
-            d.check_columns("the targets", self.outputs, n)?;
-            let (inputs, targets) = (u.steps(), d.steps());
-            if inputs != targets {
-                return Err(ReservoirError::Steps { series: n, inputs, targets });
-            }
-            if inputs <= washout {
-                return Err(ReservoirError::Short { series: n, steps: inputs, washout });
+            check_pair(u, d, [self.inputs, self.outputs], n)?;
+            let steps = u.steps();
+            if steps <= washout {
+                return Err(ReservoirError::Short { series: n, steps, washout });
             }
         }
         check_change(series.iter().map(|(_, d)| d))?;
@@ -288,17 +284,7 @@ impl Nvar {
         steps: usize,
         state: &mut NvarState,
     ) -> Result<Series, ReservoirError> {
-        if self.inputs != self.outputs {
-            let (inputs, outputs) = (self.inputs, self.outputs);
-            return Err(ReservoirError::OpenLoop { outputs, inputs });
-        }
-        let mut u = Series::new(first.to_vec(), self.inputs);
-        let mut outputs = Vec::with_capacity(steps * self.outputs);
-        for _ in 0..steps {
-            u = self.run(&u, state)?;
-            outputs.extend_from_slice(u.values());
-        }
-        Ok(Series::new(outputs, self.outputs))
+        free_run(first, steps, [self.inputs, self.outputs], |u| self.run(u, state))
     }
 
     /// The features of a step, behind what is in `z`.

@@ -88,9 +88,8 @@ pub struct Normal {
     gram: Vec<f64>,
     /// `YᵀP`, `[L, F]` in row-major order.
     cross: Vec<f64>,
-    /// `Σ y²` of each output.
-    squares: Vec<f64>,
     features: usize,
+    outputs: usize,
     rows: usize,
 }
 
@@ -100,8 +99,8 @@ impl Normal {
         Self {
             gram: vec![0.0; features * features],
             cross: vec![0.0; outputs * features],
-            squares: vec![0.0; outputs],
             features,
+            outputs,
             rows: 0,
         }
     }
@@ -118,7 +117,7 @@ impl Normal {
 
     /// Outputs, `L`.
     pub fn outputs(&self) -> usize {
-        self.squares.len()
+        self.outputs
     }
 
     /// An entry of `PᵀP`.
@@ -142,9 +141,6 @@ impl Normal {
         assert!(p.len() == rows * f && y.len() == rows * l, "features and targets of every step");
         add_gram(p, f, &mut self.gram);
         add_cross(y, p, f, &mut self.cross);
-        for (n, y) in y.iter().enumerate() {
-            self.squares[n % l] += y * y;
-        }
         self.rows += rows;
     }
 
@@ -161,7 +157,6 @@ impl Normal {
         };
         join(&mut self.gram, &other.gram);
         join(&mut self.cross, &other.cross);
-        join(&mut self.squares, &other.squares);
         self.rows += other.rows;
     }
 
@@ -238,27 +233,6 @@ impl Normal {
             Ok(with_constant(&weights, mean, |output| self.cross(0, output) / rows))
         };
         lambdas.iter().map(readout).collect()
-    }
-
-    /// The mean squared error of a readout on the steps summed up, for each output; without a look at the steps,
-    /// so that differences of large sums may leave a negative rounding error where it fits exactly.
-    ///
-    /// # Panics
-    ///
-    /// If the readout has other features or outputs.
-    pub fn errors(&self, readout: &Readout) -> Vec<f64> {
-        let f = self.features();
-        let rows = readout.weights.chunks_exact(f).zip(&self.squares).enumerate();
-        rows.map(|(output, (w, squares))| {
-            let mut error = *squares;
-            for (i, weight) in w.iter().enumerate() {
-                let entry = |(j, w): (usize, &f64)| self.gram(i, j) * w;
-                let sum: f64 = w.iter().enumerate().map(entry).sum();
-                error += weight * (sum - 2.0 * self.cross(i, output));
-            }
-            error / self.rows as f64
-        })
-        .collect()
     }
 
     fn check_enough(&self, lambda: f64) -> Result<(), ReservoirError> {
@@ -343,8 +317,9 @@ impl Design {
     ///
     /// If `λ` is out of its range, there are no steps, or the singular values do not converge.
     pub fn solve(&self, lambda: f64) -> Result<Readout, ReservoirError> {
-        let mut path = self.left_out(&[lambda])?;
-        Ok(path.remove(0).readout)
+        check_regularization(lambda)?;
+        let centred = self.centred()?;
+        Ok(centred.readout(&centred.kept(lambda)))
     }
 
     /// The readouts and leave-one-out errors for several `λ`, from one factorisation:
@@ -358,6 +333,16 @@ impl Design {
     /// If a `λ` is out of its range, there are no steps, or the singular values do not converge.
     pub fn left_out(&self, lambdas: &[f64]) -> Result<Vec<LeftOut>, ReservoirError> {
         lambdas.iter().try_for_each(|lambda| check_regularization(*lambda))?;
+        let centred = self.centred()?;
+        let of = |lambda: &f64| {
+            let kept = centred.kept(*lambda);
+            let (error, readout) = (centred.left_out_error(&kept), centred.readout(&kept));
+            LeftOut { regularization: *lambda, error, readout }
+        };
+        Ok(lambdas.iter().map(of).collect())
+    }
+
+    fn centred(&self) -> Result<Centred, ReservoirError> {
         let (rows, f, l) = (self.rows(), self.features, self.outputs);
         if rows == 0 {
             return Err(ReservoirError::Nothing);
@@ -372,40 +357,67 @@ impl Design {
         let targets = Mat::from_fn(rows, l, |m, n| y[(m, n)] - y_means[n]);
         let failed = |_| ReservoirError::Spectrum { units: f };
         let svd = on_one_thread(|| centred.thin_svd()).map_err(failed)?;
-        let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
+        let (u, v) = (svd.U().to_owned(), svd.V().to_owned());
+        let s: Vec<f64> = svd.S().column_vector().iter().copied().collect();
         let turned = product(u.transpose(), targets.as_ref());
         let largest = s.iter().copied().fold(0.0, f64::max);
         // What is below is rounding.
         let least = rows.max(f) as f64 * f64::EPSILON * largest;
-        let of = |lambda: &f64| {
-            let there = |s: f64| s > least || (*lambda > 0.0 && s > 0.0);
-            let kept: Vec<f64> =
-                s.iter().map(|s| if there(*s) { s * s / (s * s + lambda) } else { 0.0 }).collect();
-            let scaled = Mat::from_fn(turned.nrows(), l, |n, output| match kept[n] > 0.0 {
-                true => turned[(n, output)] * kept[n] / s[n],
-                false => 0.0,
-            });
-            let fitted = Mat::from_fn(turned.nrows(), l, |n, output| turned[(n, output)] * kept[n]);
-            let fitted = product(u, fitted.as_ref());
-            let mut error = 0.0;
-            for m in 0..rows {
-                let h: f64 =
-                    kept.iter().enumerate().map(|(n, kept)| kept * u[(m, n)].powi(2)).sum();
-                let without = 1.0 - 1.0 / rows as f64 - h;
-                for output in 0..l {
-                    error += ((targets[(m, output)] - fitted[(m, output)]) / without).powi(2);
-                }
+        Ok(Centred { u, s, v, targets, turned, least, p_means, y_means })
+    }
+}
+
+/// A design without its means, and its singular values: `P − mean = U S Vᵀ`.
+struct Centred {
+    u: Mat<f64>,
+    s: Vec<f64>,
+    v: Mat<f64>,
+    /// `Y − mean`.
+    targets: Mat<f64>,
+    /// `Uᵀ (Y − mean)`.
+    turned: Mat<f64>,
+    /// What a singular value has to be above.
+    least: f64,
+    p_means: Vec<f64>,
+    y_means: Vec<f64>,
+}
+
+impl Centred {
+    /// `s² / (s² + λ)`: how much is kept of each direction.
+    fn kept(&self, lambda: f64) -> Vec<f64> {
+        let there = |s: f64| s > self.least || (lambda > 0.0 && s > 0.0);
+        let kept = |s: &f64| if there(*s) { s * s / (s * s + lambda) } else { 0.0 };
+        self.s.iter().map(kept).collect()
+    }
+
+    fn readout(&self, kept: &[f64]) -> Readout {
+        let scaled = self.scaled(|n| if kept[n] > 0.0 { kept[n] / self.s[n] } else { 0.0 });
+        let weights = product(self.v.as_ref(), scaled.as_ref());
+        with_constant(&weights, |n| self.p_means[n], |output| self.y_means[output])
+    }
+
+    /// The mean of `(e_m / (1 − h_m))²`.
+    fn left_out_error(&self, kept: &[f64]) -> f64 {
+        let (rows, outputs) = (self.targets.nrows(), self.targets.ncols());
+        let fitted = product(self.u.as_ref(), self.scaled(|n| kept[n]).as_ref());
+        let mut error = 0.0;
+        for m in 0..rows {
+            let h: f64 = kept.iter().enumerate().map(|(n, k)| k * self.u[(m, n)].powi(2)).sum();
+            let without = 1.0 - 1.0 / rows as f64 - h;
+            for output in 0..outputs {
+                error += ((self.targets[(m, output)] - fitted[(m, output)]) / without).powi(2);
             }
-            LeftOut {
-                regularization: *lambda,
-                error: error / (rows * l) as f64,
-                readout: with_constant(
-                    &product(v, scaled.as_ref()),
-                    |n| p_means[n],
-                    |output| y_means[output],
-                ),
-            }
-        };
-        Ok(lambdas.iter().map(of).collect())
+        }
+        error / (rows * outputs) as f64
+    }
+
+    /// `Uᵀ (Y − mean)`, each direction times `by`.
+    fn scaled(&self, by: impl Fn(usize) -> f64) -> Mat<f64> {
+        let (directions, outputs) = (self.turned.nrows(), self.turned.ncols());
+        Mat::from_fn(directions, outputs, |n, output| match by(n) {
+            // Where there is nothing there may be no number either.
+            0.0 => 0.0,
+            by => self.turned[(n, output)] * by,
+        })
     }
 }

@@ -28,6 +28,52 @@ pub(crate) fn check_change<'a>(
     Ok(())
 }
 
+/// Whether inputs and targets, of the series of this number, are as they should be.
+///
+/// # Errors
+///
+/// If one has other columns or is not finite, or they have different lengths.
+pub(crate) fn check_pair(
+    u: &Series,
+    d: &Series,
+    [inputs, outputs]: [usize; 2],
+    series: usize,
+) -> Result<(), ReservoirError> {
+    u.check_columns("the input", inputs, series)?;
+    d.check_columns("the targets", outputs, series)?;
+    let (inputs, targets) = (u.steps(), d.steps());
+    match inputs == targets {
+        true => Ok(()),
+        false => Err(ReservoirError::Steps { series, inputs, targets }),
+    }
+}
+
+/// What is said by something that hears itself: every row it says to `first`, and then to what it has said.
+///
+/// # Errors
+///
+/// Whatever `say` has to object to, if there are not as many outputs as inputs, or a number that it says is none.
+pub(crate) fn free_run(
+    first: &[f64],
+    steps: usize,
+    [inputs, outputs]: [usize; 2],
+    mut say: impl FnMut(&Series) -> Result<Series, ReservoirError>,
+) -> Result<Series, ReservoirError> {
+    if inputs != outputs {
+        return Err(ReservoirError::OpenLoop { outputs, inputs });
+    }
+    let mut u = Series::new(first.to_vec(), inputs);
+    let mut said = Vec::new();
+    for step in 0..steps {
+        u = say(&u)?;
+        if u.values().iter().any(|number| !number.is_finite()) {
+            return Err(ReservoirError::RanAway { step });
+        }
+        said.extend_from_slice(u.values());
+    }
+    Ok(Series::new(said, outputs))
+}
+
 impl Series {
     /// A series `[T, columns]` in row-major order.
     ///

@@ -1,3 +1,4 @@
+use recurrent_reservoir::signals;
 use rstest::rstest;
 
 use super::*;
