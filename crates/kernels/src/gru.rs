@@ -18,7 +18,7 @@ pub enum Reset {
 }
 
 /// What the update gate `z` does when it is open.
-#[derive(Config, Copy, Debug, PartialEq, Eq)]
+#[derive(Config, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Update {
     /// `h' = (1 − z) ⊙ n + z ⊙ h`, as in Cho et al. (2014) and PyTorch.
     Keeps,

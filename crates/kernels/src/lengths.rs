@@ -82,7 +82,7 @@ impl Lengths {
 
 /// Which way a recurrence reads a sequence. Reading backward starts at the last real step of each
 /// sequence, never in its padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the first step to the last.
     Forward,

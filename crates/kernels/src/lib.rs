@@ -27,6 +27,8 @@ mod autodiff;
 mod checkpointed;
 mod composed;
 mod cross_entropy;
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+mod cube;
 mod flex;
 pub mod gram;
 mod gru;

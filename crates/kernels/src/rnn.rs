@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a plain recurrence passes its sum through.
-#[derive(Config, Copy, Debug, PartialEq, Eq)]
+#[derive(Config, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// The hyperbolic tangent, `φ`.
     Tanh,

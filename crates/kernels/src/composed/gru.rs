@@ -128,3 +128,22 @@ pub(crate) fn backward<B: Backend>(
     let dx = Value::join(vec![flat(&d_rz), flat(&d_n)]).reshape([steps, batch, 3 * hidden]);
     (dx.0, dw.0, db.0, dh.0)
 }
+
+/// The gradients of `(x, w_h, b_h)` where the reset gate acts after the product, from those of `r`, `z`,
+/// of what the reset gate acts on, and of `n`, at all steps, `[T, B, 4H]`.
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+pub(crate) fn gradients_after_product<B: Backend>(
+    da: &FloatTensor<B>,
+    states: &FloatTensor<B>,
+    course: &Course,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [da, states] = [da, states].map(|tensor| Value::<B>(tensor.clone()));
+    let [steps, batch, width] = da.dims();
+    let hidden = width / 4;
+    let flat = da.reshape([steps * batch, width]);
+    let sums = flat.columns(0, 3 * hidden);
+    let dx = Value::join(vec![flat.columns(0, 2 * hidden), flat.columns(3 * hidden, hidden)]);
+    let before = states.rows(course.direction.inputs_from(), steps);
+    let dw = weight_gradient(&before, &sums.clone().reshape([steps, batch, 3 * hidden]));
+    (dx.reshape([steps, batch, 3 * hidden]).0, dw.0, sums.sum_rows().0)
+}

@@ -136,6 +136,22 @@ pub(crate) fn backward<B: Backend>(
         da.set(step.t, da_t);
     }
     let da = da.stack();
+    let (dw, dp) =
+        weight_gradients::<B>(&da.0, &states.0, &cells.0, peephole.0, gates, course);
+    (da.0, dw, dp, dh.0, dc.0)
+}
+
+/// The gradients of `(w_h, peephole)`, from those of the gates at all steps.
+pub(crate) fn weight_gradients<B: Backend>(
+    da: &FloatTensor<B>,
+    states: &FloatTensor<B>,
+    cells: &FloatTensor<B>,
+    peephole: FloatTensor<B>,
+    gates: Gates,
+    course: &Course,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let [da, states, cells] = [da, states, cells].map(|tensor| Value::<B>(tensor.clone()));
+    let (direction, steps) = (course.direction, course.lengths.steps());
     let dw = weight_gradient(&states.rows(direction.inputs_from(), steps), &da);
     let dp = match gates {
         Gates::Peephole => {
@@ -144,10 +160,10 @@ pub(crate) fn backward<B: Backend>(
             peephole_gradient(&da, &before, &after)
         }
         Gates::Original | Gates::Forget | Gates::Coupled | Gates::Gnmt { .. } => {
-            peephole.zeros_like()
+            Value::<B>(peephole).zeros_like()
         }
     };
-    (da.0, dw.0, dp.0, dh.0, dc.0)
+    (dw.0, dp.0)
 }
 
 struct Cells<B: Backend> {

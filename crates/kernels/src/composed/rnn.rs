@@ -2,7 +2,7 @@
 
 use burn::backend::{Backend, tensor::FloatTensor};
 
-use super::value::{Padding, States, Value, weight_gradient};
+use super::value::{self, Padding, States, Value};
 use crate::{ops::Course, rnn::Activation};
 
 pub(crate) fn forward<B: Backend>(
@@ -55,6 +55,17 @@ pub(crate) fn backward<B: Backend>(
         dx.set(step.t, da);
     }
     let dx = dx.stack();
-    let dw = weight_gradient(&states.rows(direction.inputs_from(), steps), &dx);
-    (dx.0, dw.0, dh.0)
+    let dw = weight_gradient::<B>(&dx.0, &states.0, course);
+    (dx.0, dw, dh.0)
+}
+
+/// The gradient of `w_h`, from those of the sums at all steps.
+pub(crate) fn weight_gradient<B: Backend>(
+    da: &FloatTensor<B>,
+    states: &FloatTensor<B>,
+    course: &Course,
+) -> FloatTensor<B> {
+    let [da, states] = [da, states].map(|tensor| Value::<B>(tensor.clone()));
+    let before = states.rows(course.direction.inputs_from(), course.lengths.steps());
+    value::weight_gradient(&before, &da).0
 }

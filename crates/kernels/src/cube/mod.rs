@@ -1,0 +1,261 @@
+//! The operations on Burn's GPU backends: kernels of CubeCL, which become WGSL, SPIR-V or PTX.
+//!
+//! A GPU computes a step of a recurrence in the time that it takes to be told to, so what counts is the
+//! number of launches. A kernel here holds the product with the recurrent weights and the equations of
+//! the cell, so a step is one launch; a narrow recurrence takes all steps in one ([`plan`]). Nothing is
+//! read back. Sums are taken in a fixed order and in single precision whatever the dtype of the operands:
+//! two equal calls give equal bits. `f64` takes the composed path.
+//!
+//! *Names of the sizes:* `T` steps, `B` sequences, `H` units, `G` blocks of `H` columns.
+
+mod activation;
+mod gru;
+mod lstm;
+mod plan;
+mod rnn;
+mod sums;
+
+use burn::{
+    backend::{TensorMetadata, cubecl::dtype_to_storage_type, ops::FloatTensorOps, tensor::FloatTensor},
+    tensor::{DType, FloatDType, Shape, Slice},
+};
+use burn_cubecl::{CubeBackend, kernel::into_contiguous, ops::numeric, tensor::CubeTensor};
+use cubecl::{
+    ir::ElemType,
+    prelude::{BufferArg, CubeCount, CubeDim},
+};
+
+use crate::{
+    Lengths, composed,
+    gru::{Reset, Update},
+    lstm::Gates,
+    ops::{Course, SequenceOps},
+    rnn::Activation,
+};
+#[cfg(test)]
+pub(crate) use plan::{Route, routed};
+
+type Float = FloatTensor<CubeBackend>;
+
+/// What a forward pass leaves behind, beside its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Keep {
+    Nothing,
+    /// What the backward pass needs.
+    Activations,
+}
+
+impl SequenceOps for CubeBackend {
+    fn rnn_sequence(
+        x: Float,
+        w_h: Float,
+        h0: Float,
+        activation: Activation,
+        course: Course,
+    ) -> Float {
+        if is_double(&x) {
+            return composed::rnn::forward::<Self>(x, w_h, h0, activation, &course);
+        }
+        rnn::forward(x, w_h, h0, activation, &course)
+    }
+
+    fn rnn_backward(
+        grad: Float,
+        w_h: Float,
+        states: Float,
+        activation: Activation,
+        course: Course,
+    ) -> (Float, Float, Float) {
+        if is_double(&grad) {
+            return composed::rnn::backward::<Self>(grad, w_h, states, activation, &course);
+        }
+        rnn::backward(grad, w_h, states, activation, &course)
+    }
+
+    fn gru_sequence(
+        x: Float,
+        w_h: Float,
+        b_h: Float,
+        h0: Float,
+        reset: Reset,
+        update: Update,
+        course: Course,
+    ) -> Float {
+        if is_double(&x) || reset == Reset::BeforeProduct {
+            return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course).0;
+        }
+        gru::forward(x, gru::Operands { w_h, b_h, h0 }, update, &course, Keep::Nothing).0
+    }
+
+    fn gru_forward(
+        x: Float,
+        w_h: Float,
+        b_h: Float,
+        h0: Float,
+        reset: Reset,
+        update: Update,
+        course: Course,
+    ) -> (Float, Float) {
+        if is_double(&x) || reset == Reset::BeforeProduct {
+            return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course);
+        }
+        gru::forward(x, gru::Operands { w_h, b_h, h0 }, update, &course, Keep::Activations)
+    }
+
+    fn gru_backward(
+        grad: Float,
+        w_h: Float,
+        states: Float,
+        activated: Float,
+        reset: Reset,
+        update: Update,
+        course: Course,
+    ) -> (Float, Float, Float, Float) {
+        if is_double(&grad) || reset == Reset::BeforeProduct {
+            return composed::gru::backward::<Self>(
+                grad, w_h, states, activated, reset, update, &course,
+            );
+        }
+        gru::backward(grad, w_h, states, activated, update, &course)
+    }
+
+    fn lstm_sequence(
+        x: Float,
+        w_h: Float,
+        peephole: Float,
+        h0: Float,
+        c0: Float,
+        gates: Gates,
+        course: Course,
+    ) -> Float {
+        let operands = lstm::Operands { x, w_h, peephole, h0, c0 };
+        if is_double(&operands.x) {
+            return operands.composed(gates, &course).0;
+        }
+        lstm::forward(operands, gates, &course, Keep::Nothing).0
+    }
+
+    fn lstm_forward(
+        x: Float,
+        w_h: Float,
+        peephole: Float,
+        h0: Float,
+        c0: Float,
+        gates: Gates,
+        course: Course,
+    ) -> (Float, Float, Float) {
+        let operands = lstm::Operands { x, w_h, peephole, h0, c0 };
+        if is_double(&operands.x) {
+            return operands.composed(gates, &course);
+        }
+        lstm::forward(operands, gates, &course, Keep::Activations)
+    }
+
+    fn lstm_backward(
+        grad: Float,
+        w_h: Float,
+        peephole: Float,
+        states: Float,
+        activated: Float,
+        cells: Float,
+        gates: Gates,
+        course: Course,
+    ) -> (Float, Float, Float, Float, Float) {
+        if is_double(&grad) {
+            return composed::lstm::backward::<Self>(
+                grad, w_h, peephole, states, activated, cells, gates, &course,
+            );
+        }
+        let saved = lstm::Saved { states, activated, cells };
+        lstm::backward(grad, w_h, peephole, saved, gates, &course)
+    }
+}
+
+/// Graphics interfaces have no kernels in double precision, and others have no `exp` there.
+fn is_double(tensor: &Float) -> bool {
+    tensor.dtype() == DType::F64
+}
+
+/// A tensor whose elements stand in row-major order, for a kernel that indexes by hand.
+fn buffer(tensor: &Float) -> BufferArg {
+    into_contiguous(tensor.clone()).into_buffer_arg()
+}
+
+/// The same, once for several launches.
+fn contiguous(tensor: Float) -> Float {
+    into_contiguous(tensor)
+}
+
+/// `[N, K]` as `[K, N]`, laid out so.
+fn transposed(tensor: Float) -> Float {
+    contiguous(CubeBackend::float_swap_dims(tensor, 0, 1))
+}
+
+/// Row `n` of `[N, B, K]`, as `[B, K]`.
+fn row(tensor: &Float, n: usize) -> Float {
+    let [_, batch, width] = tensor.shape().dims();
+    let range = [n..n + 1, 0..batch, 0..width].map(Slice::from);
+    let row = CubeBackend::float_slice(tensor.clone(), &range);
+    CubeBackend::float_reshape(row, Shape::from([batch, width]))
+}
+
+/// Columns `from..from + count` of `[B, K]`.
+fn columns(tensor: Float, from: usize, count: usize) -> Float {
+    let [batch, _] = tensor.shape().dims();
+    let range = [0..batch, from..from + count].map(Slice::from);
+    CubeBackend::float_slice(tensor, &range)
+}
+
+/// `[N, B, H]`, of which only row `first` is written, `h0`.
+fn with_first(h0: &Float, rows: usize, first: usize) -> Float {
+    let [batch, hidden] = h0.shape().dims();
+    let states = uninitialised(h0, [rows, batch, hidden], h0.dtype());
+    let range = [first..first + 1, 0..batch, 0..hidden].map(Slice::from);
+    let h0 = CubeBackend::float_reshape(h0.clone(), Shape::from([1, batch, hidden]));
+    CubeBackend::float_slice_assign(states, &range, h0)
+}
+
+fn product(a: Float, b: Float) -> Float {
+    CubeBackend::float_matmul(a, b)
+}
+
+/// In the dtype of results. What is in it already is not copied.
+fn cast(tensor: Float, dtype: DType) -> Float {
+    if tensor.dtype() == dtype {
+        return tensor;
+    }
+    let dtype = FloatDType::try_from(dtype).expect("the dtype of a float tensor");
+    CubeBackend::float_cast(tensor, dtype)
+}
+
+/// The cubes of a kernel with a unit for each of `elements`, as [`elementwise_dim`] has them.
+fn elementwise_count(elements: usize) -> CubeCount {
+    CubeCount::Static(elements.div_ceil(64) as u32, 1, 1)
+}
+
+fn elementwise_dim() -> CubeDim {
+    CubeDim::new_1d(64)
+}
+
+/// A new tensor on the device of another, of whatever was in its memory.
+fn uninitialised<const D: usize>(like: &Float, shape: [usize; D], dtype: DType) -> Float {
+    numeric::empty_device_contiguous_dtype(
+        like.client.clone(),
+        like.device.clone(),
+        Shape::from(shape),
+        dtype,
+    )
+}
+
+/// The element type that a kernel binds.
+fn element(tensor: &Float) -> ElemType {
+    dtype_to_storage_type(tensor.dtype())
+}
+
+/// `[B]`, the lengths where a kernel can read them.
+fn on_device(lengths: &Lengths, like: &Float) -> CubeTensor {
+    let numbers: Vec<u32> = lengths.as_slice().iter().map(|length| *length as u32).collect();
+    let handle = like.client.create_from_slice(bytemuck::cast_slice(&numbers));
+    let shape = Shape::from([numbers.len()]);
+    CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), shape, handle, DType::U32)
+}
