@@ -9,6 +9,8 @@
 //! *Names of the sizes:* `T` steps, `B` sequences, `H` units, `G` blocks of `H` columns.
 
 mod activation;
+mod additive_score;
+mod cross_entropy;
 mod gru;
 mod lstm;
 mod plan;
@@ -27,11 +29,15 @@ use cubecl::{
 
 use crate::{
     Lengths, composed,
+    cross_entropy::{Targets, Vocabulary},
     gru::{Reset, Update},
+    layer_ops::LayerOps,
     lstm::Gates,
     ops::{Course, SequenceOps},
     rnn::Activation,
 };
+#[cfg(test)]
+pub(crate) use cross_entropy::within;
 #[cfg(test)]
 pub(crate) use plan::{Route, routed};
 
@@ -171,9 +177,56 @@ impl SequenceOps for CubeBackend {
     }
 }
 
+impl LayerOps for CubeBackend {
+    fn cross_entropy(
+        x: Float,
+        w_o: Float,
+        b_o: Float,
+        vocabulary: Vocabulary,
+        targets: Targets,
+    ) -> Float {
+        if is_double(&x) {
+            return composed::cross_entropy::sums::<Self>(x, w_o, b_o, vocabulary, &targets);
+        }
+        cross_entropy::sums(x, &cross_entropy::Output { w_o, b_o, vocabulary }, &targets)
+    }
+
+    fn cross_entropy_gradients(
+        x: Float,
+        w_o: Float,
+        b_o: Float,
+        vocabulary: Vocabulary,
+        targets: Targets,
+    ) -> (Float, Float, Float, Float) {
+        if is_double(&x) {
+            return composed::cross_entropy::gradients::<Self>(x, w_o, b_o, vocabulary, &targets);
+        }
+        cross_entropy::gradients(x, &cross_entropy::Output { w_o, b_o, vocabulary }, &targets)
+    }
+
+    fn additive_score(q: Float, k: Float, v: Float) -> Float {
+        if is_double(&q) || is_empty(&q) || is_empty(&k) {
+            return composed::additive_score::forward::<Self>(q, k, v);
+        }
+        additive_score::forward(q, k, v)
+    }
+
+    fn additive_score_backward(grad: Float, q: Float, k: Float, v: Float) -> (Float, Float, Float) {
+        if is_double(&q) || is_empty(&q) || is_empty(&k) {
+            return composed::additive_score::backward::<Self>(grad, q, k, v);
+        }
+        additive_score::backward(grad, q, k, v)
+    }
+}
+
 /// Graphics interfaces have no kernels in double precision, and others have no `exp` there.
 fn is_double(tensor: &Float) -> bool {
     tensor.dtype() == DType::F64
+}
+
+/// A launch has at least one cube.
+fn is_empty(tensor: &Float) -> bool {
+    tensor.shape().num_elements() == 0
 }
 
 /// A tensor whose elements stand in row-major order, for a kernel that indexes by hand.
@@ -254,7 +307,11 @@ fn element(tensor: &Float) -> ElemType {
 
 /// `[B]`, the lengths where a kernel can read them.
 fn on_device(lengths: &Lengths, like: &Float) -> CubeTensor {
-    let numbers: Vec<u32> = lengths.as_slice().iter().map(|length| *length as u32).collect();
+    numbers(lengths.as_slice().iter().map(|length| *length as u32).collect(), like)
+}
+
+/// Numbers where a kernel can read them.
+fn numbers(numbers: Vec<u32>, like: &Float) -> CubeTensor {
     let handle = like.client.create_from_slice(bytemuck::cast_slice(&numbers));
     let shape = Shape::from([numbers.len()]);
     CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), shape, handle, DType::U32)

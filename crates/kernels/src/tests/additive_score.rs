@@ -2,7 +2,6 @@
 
 use burn::{prelude::*, tensor::DType};
 use recurrent_testkit::{assert_close, check_input_gradient, random};
-use rstest::rstest;
 
 use crate::{
     additive_score,
@@ -102,10 +101,18 @@ fn on_ndarray() {
     check([2, 3, 4, 5], DType::F64, 1e-12, &Device::ndarray());
 }
 
+/// One query and more keys than a cube takes, more of both, more columns than it holds.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+const BEYOND_A_CUBE: [Sizes; 3] = [[2, 1, 70, 40], [3, 9, 17, 33], [1, 20, 40, 70]];
+
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
 #[test]
 fn on_wgpu() {
-    check([2, 3, 4, 5], DType::F32, 1e-4, &Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
+    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    for sizes in SIZES.into_iter().chain(BEYOND_A_CUBE) {
+        check(sizes, DType::F32, 1e-5, &device);
+    }
+    without_elements_on(&device);
 }
 
 #[test]
@@ -119,17 +126,17 @@ fn gradients_match_finite_differences() {
 }
 
 /// No queries, no keys, nothing to compare: sums of nothing.
-#[rstest]
-#[case([2, 0, 3, 4])]
-#[case([2, 3, 0, 4])]
-#[case([0, 3, 2, 4])]
-#[case([2, 3, 4, 0])]
-fn without_elements(#[case] sizes: Sizes) {
-    let [b, t, s, a] = sizes;
-    let device = Device::flex();
-    let (q, k) = (Tensor::<3>::zeros([b, t, a], &device), Tensor::zeros([b, s, a], &device));
-    let scores = additive_score(q, k, Tensor::zeros([a], &device));
-    assert_close(&scores, TensorData::zeros::<f32, _>([b, t, s]), 0.0);
+fn without_elements_on(device: &Device) {
+    for [b, t, s, a] in [[2, 0, 3, 4], [2, 3, 0, 4], [0, 3, 2, 4], [2, 3, 4, 0]] {
+        let (q, k) = (Tensor::<3>::zeros([b, t, a], device), Tensor::zeros([b, s, a], device));
+        let scores = additive_score(q, k, Tensor::zeros([a], device));
+        assert_close(&scores, TensorData::zeros::<f32, _>([b, t, s]), 0.0);
+    }
+}
+
+#[test]
+fn without_elements() {
+    without_elements_on(&Device::flex());
 }
 
 #[test]

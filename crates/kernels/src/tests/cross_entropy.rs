@@ -112,7 +112,11 @@ impl Problem {
     }
 
     fn record(&self, run: Run, padding: Padding, dtype: DType) -> Record {
-        let (x, w, b) = self.operands(padding, dtype, &Device::flex().autodiff());
+        self.record_on(run, padding, dtype, &Device::flex())
+    }
+
+    fn record_on(&self, run: Run, padding: Padding, dtype: DType, device: &Device) -> Record {
+        let (x, w, b) = self.operands(padding, dtype, &device.clone().autodiff());
         let (x, w, b) = (x.require_grad(), w.require_grad(), b.require_grad());
         let [loss, nll] = run(self, x.clone(), w.clone(), b.clone());
         let gradients = (loss.clone() * 3.0).backward();
@@ -127,8 +131,14 @@ impl Problem {
 
     #[track_caller]
     fn check(&self, dtype: DType, tolerance: f64) {
+        self.check_on(dtype, tolerance, &Device::flex());
+    }
+
+    #[track_caller]
+    fn check_on(&self, dtype: DType, tolerance: f64, device: &Device) {
         let expected = self.record(Self::plain, Padding::Numbers, DType::F64);
-        assert_close(&self.record(Self::fused, Padding::Nan, dtype), &expected, tolerance, self);
+        let actual = self.record_on(Self::fused, Padding::Nan, dtype, device);
+        assert_close(&actual, &expected, tolerance, self);
     }
 }
 
@@ -170,6 +180,25 @@ fn flex_in_f64() {
 #[test]
 fn flex_in_f32() {
     problems().iter().for_each(|problem| problem.check(DType::F32, 1e-5));
+}
+
+/// All rows at once, and so few logits at a time that one row, or two, have their turn; more classes than
+/// a cube has units.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+#[test]
+fn on_wgpu() {
+    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    let check = |problem: &Problem| problem.check_on(DType::F32, 1e-5, &device);
+    problems().iter().for_each(check);
+    crate::cube::within(2 * 4 * 67, || problems().iter().for_each(check));
+    check(&Problem::new(&[3, 2], 5, 300).smoothed(0.2));
+    let record = Problem::new(&[0, 0], 3, 5).record_on(
+        Problem::fused,
+        Padding::Nan,
+        DType::F32,
+        &device,
+    );
+    assert!(record.iter().flatten().all(|number| *number == 0.0));
 }
 
 /// `bf16` takes the composed path; its mantissa has 8 bits.
