@@ -68,9 +68,6 @@ pub trait OptimizerOps: Backend {
 #[expect(deprecated, reason = "Burn drops ndarray in 0.23; it is asked for by users of 0.22")]
 impl OptimizerOps for burn::backend::NdArray {}
 
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
-impl OptimizerOps for burn_cubecl::CubeBackend {}
-
 /// The shapes of the results, for a backend that computes later than it is called.
 #[cfg(feature = "fusion")]
 mod spec {

@@ -136,8 +136,7 @@ pub(crate) fn backward<B: Backend>(
         da.set(step.t, da_t);
     }
     let da = da.stack();
-    let (dw, dp) =
-        weight_gradients::<B>(&da.0, &states.0, &cells.0, peephole.0, gates, course);
+    let (dw, dp) = weight_gradients::<B>(&da.0, &states.0, &cells.0, peephole.0, gates, course);
     (da.0, dw, dp, dh.0, dc.0)
 }
 

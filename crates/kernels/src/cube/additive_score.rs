@@ -94,7 +94,8 @@ pub(super) fn backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor) -> (Tensor
         width as u32,
         element(&q),
     );
-    let dv = CubeBackend::float_reshape(CubeBackend::float_sum_dim(shares, 0), Shape::from([width]));
+    let dv =
+        CubeBackend::float_reshape(CubeBackend::float_sum_dim(shares, 0), Shape::from([width]));
     (dq, dk, cast(dv, v.dtype()))
 }
 

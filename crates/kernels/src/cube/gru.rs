@@ -202,7 +202,18 @@ fn steps_forward<F: Float>(
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(comptime!(3 * rows));
-            recurrent::<F>(&mut sums, &tile, side, w_h, row, j, hidden, hidden, 3usize, kernel.form);
+            recurrent::<F>(
+                &mut sums,
+                &tile,
+                side,
+                w_h,
+                row,
+                j,
+                hidden,
+                hidden,
+                3usize,
+                kernel.form,
+            );
             #[unroll]
             for r in 0..rows {
                 let b = row + r;
@@ -293,7 +304,16 @@ fn steps_backward<F: Float>(
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
                 recurrent::<F>(
-                    &mut sums, &tile, side, w_h_t, row, j, width, hidden, 1usize, kernel.form,
+                    &mut sums,
+                    &tile,
+                    side,
+                    w_h_t,
+                    row,
+                    j,
+                    width,
+                    hidden,
+                    1usize,
+                    kernel.form,
                 );
             }
             #[unroll]

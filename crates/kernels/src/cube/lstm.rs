@@ -1,9 +1,6 @@
 //! [`lstm_sequence`](crate::lstm_sequence) on a GPU.
 
-use burn::{
-    backend::TensorMetadata,
-    tensor::DType,
-};
+use burn::{backend::TensorMetadata, tensor::DType};
 use burn_cubecl::CubeBackend;
 use cubecl::prelude::*;
 
@@ -120,7 +117,9 @@ pub(super) fn forward(
             uninitialised(&x, [steps + 1, batch, hidden], x.dtype()),
             uninitialised(&x, [steps, batch, cell.blocks() * hidden], x.dtype()),
         ),
-        Keep::Nothing => (uninitialised(&x, [1; 3], x.dtype()), uninitialised(&x, [1; 3], x.dtype())),
+        Keep::Nothing => {
+            (uninitialised(&x, [1; 3], x.dtype()), uninitialised(&x, [1; 3], x.dtype()))
+        }
     };
     let running = uninitialised(&x, [batch, hidden], DType::F32);
     let (x, w_h, lengths) = (contiguous(x), contiguous(w_h), on_device(&course.lengths, &states));
@@ -189,12 +188,8 @@ pub(super) fn backward(
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (activated, cells) = (contiguous(activated), contiguous(cells));
     let w_h_t = transposed(w_h);
-    let kernel = Kernel {
-        form: plan.form,
-        cell: Cell::of(gates),
-        direction,
-        keep: Keep::Activations,
-    };
+    let kernel =
+        Kernel { form: plan.form, cell: Cell::of(gates), direction, keep: Keep::Activations };
     for passes in plan.launches(steps + 1) {
         let weights = match plan.form.route {
             Route::Product if passes.start > 0 => {
@@ -226,9 +221,7 @@ pub(super) fn backward(
             element(&grad),
         );
     }
-    let (dw, dp) = weight_gradients::<CubeBackend>(
-        &da, &states, &cells, peephole, gates, course,
-    );
+    let (dw, dp) = weight_gradients::<CubeBackend>(&da, &states, &cells, peephole, gates, course);
     let dtype = da.dtype();
     (da, dw, dp, cast(dh, dtype), cast(dc, dtype))
 }
@@ -345,6 +338,8 @@ fn steps_forward<F: Float>(
 ) {
     let rows = comptime!(kernel.form.rows);
     let blocks = comptime!(kernel.cell.blocks());
+    // Rounded as the cells are when they are stored: what was clipped is found at its bound.
+    let bound = f32::cast_from(F::cast_from(bound));
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
@@ -362,7 +357,18 @@ fn steps_forward<F: Float>(
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(comptime!(blocks * rows));
-            recurrent::<F>(&mut sums, &tile, side, w_h, row, j, hidden, hidden, blocks, kernel.form);
+            recurrent::<F>(
+                &mut sums,
+                &tile,
+                side,
+                w_h,
+                row,
+                j,
+                hidden,
+                hidden,
+                blocks,
+                kernel.form,
+            );
             let p = peepholes_of::<F>(peephole, j, hidden, kernel.cell);
             #[unroll]
             for r in 0..rows {
@@ -371,7 +377,8 @@ fn steps_forward<F: Float>(
                     let at = b * hidden + j;
                     let gates = (place.t * batch + b) * blocks * hidden + j;
                     let c = running[at];
-                    let mut unit = Unit { i: 0.0f32, f: 0.0f32, g: 0.0f32, o: 0.0f32, c, h: 0.0f32 };
+                    let mut unit =
+                        Unit { i: 0.0f32, f: 0.0f32, g: 0.0f32, o: 0.0f32, c, h: 0.0f32 };
                     if (place.t as u32) < lengths[b] {
                         let a = sums_of::<F>(x, gates, &sums, hidden, r, kernel);
                         let stepped = step(&a, &p, c, bound, kernel.cell);
@@ -560,6 +567,8 @@ fn steps_backward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
+    // Rounded as the cells are when they are stored: what was clipped is found at its bound.
+    let bound = f32::cast_from(F::cast_from(bound));
     let rows = comptime!(kernel.form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let width = comptime!(kernel.cell.blocks()) * hidden;
@@ -582,7 +591,18 @@ fn steps_backward<F: Float>(
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
-                recurrent::<F>(&mut sums, &tile, side, w_h_t, row, j, width, hidden, 1usize, kernel.form);
+                recurrent::<F>(
+                    &mut sums,
+                    &tile,
+                    side,
+                    w_h_t,
+                    row,
+                    j,
+                    width,
+                    hidden,
+                    1usize,
+                    kernel.form,
+                );
             }
             let p = peepholes_of::<F>(peephole, j, hidden, kernel.cell);
             #[unroll]
@@ -617,7 +637,13 @@ fn steps_backward<F: Float>(
                     dh[at] = d_h;
                     dc[at] = d_c;
                     if comptime!(kernel.form.route == Route::Loop) {
-                        write_blocks::<f32>(&mut tile, other + r * width + j, &d_a, hidden, kernel.cell);
+                        write_blocks::<f32>(
+                            &mut tile,
+                            other + r * width + j,
+                            &d_a,
+                            hidden,
+                            kernel.cell,
+                        );
                     }
                 }
             }

@@ -13,12 +13,15 @@ mod additive_score;
 mod cross_entropy;
 mod gru;
 mod lstm;
+mod optimizer;
 mod plan;
 mod rnn;
 mod sums;
 
 use burn::{
-    backend::{TensorMetadata, cubecl::dtype_to_storage_type, ops::FloatTensorOps, tensor::FloatTensor},
+    backend::{
+        TensorMetadata, cubecl::dtype_to_storage_type, ops::FloatTensorOps, tensor::FloatTensor,
+    },
     tensor::{DType, FloatDType, Shape, Slice},
 };
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, ops::numeric, tensor::CubeTensor};

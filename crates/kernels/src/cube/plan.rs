@@ -87,9 +87,8 @@ impl Plan {
             Route::Step => batch.next_power_of_two().min(ROWS),
             Route::Product => 1,
         };
-        let fits = |form: &Form| {
-            form.shared() * size_of::<f32>() <= hardware.max_shared_memory_size
-        };
+        let fits =
+            |form: &Form| form.shared() * size_of::<f32>() <= hardware.max_shared_memory_size;
         let halved = std::iter::successors(Some(rows), |rows| (*rows > 1).then(|| rows / 2));
         let form = [wanted, Route::Step]
             .into_iter()

@@ -144,7 +144,18 @@ fn steps_forward<F: Float>(
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
-            recurrent::<F>(&mut sums, &tile, side, w_h, row, j, hidden, hidden, 1usize, kernel.form);
+            recurrent::<F>(
+                &mut sums,
+                &tile,
+                side,
+                w_h,
+                row,
+                j,
+                hidden,
+                hidden,
+                1usize,
+                kernel.form,
+            );
             #[unroll]
             for r in 0..rows {
                 let b = row + r;
@@ -223,7 +234,16 @@ fn steps_backward<F: Float>(
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
                 recurrent::<F>(
-                    &mut sums, &tile, side, w_h_t, row, j, hidden, hidden, 1usize, kernel.form,
+                    &mut sums,
+                    &tile,
+                    side,
+                    w_h_t,
+                    row,
+                    j,
+                    hidden,
+                    hidden,
+                    1usize,
+                    kernel.form,
                 );
             }
             #[unroll]

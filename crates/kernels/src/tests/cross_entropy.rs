@@ -192,12 +192,8 @@ fn on_wgpu() {
     problems().iter().for_each(check);
     crate::cube::within(2 * 4 * 67, || problems().iter().for_each(check));
     check(&Problem::new(&[3, 2], 5, 300).smoothed(0.2));
-    let record = Problem::new(&[0, 0], 3, 5).record_on(
-        Problem::fused,
-        Padding::Nan,
-        DType::F32,
-        &device,
-    );
+    let record =
+        Problem::new(&[0, 0], 3, 5).record_on(Problem::fused, Padding::Nan, DType::F32, &device);
     assert!(record.iter().flatten().all(|number| *number == 0.0));
 }
 

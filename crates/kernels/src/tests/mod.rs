@@ -10,9 +10,9 @@ mod optimizer;
 mod project;
 mod random_shapes;
 mod reference;
-
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
-use crate::cube::{Route, routed};
+mod wgpu;
+
 use crate::flex::{Isa, forced};
 use crate::{
     Activation, CheckpointedOperands, Direction, Gates, GruOperands, LayerNormLstmOperands,
@@ -24,7 +24,7 @@ use recurrent_testkit::{assert_close, random};
 use rstest::rstest;
 
 /// Which recurrence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Rnn(Activation),
     Lstm(Gates),
@@ -41,9 +41,6 @@ const CLIPPED: Kind = Kind::Lstm(Gates::Gnmt { clip: Some(BOUND) });
 
 /// `bf16` rounds it down: a cell that was clipped must still be found at its bound.
 const BOUND: f64 = 0.45;
-
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-const GRU: Kind = Kind::Gru(Reset::AfterProduct, Update::Keeps);
 
 const KINDS: [Kind; 14] = [
     Kind::Rnn(Activation::Tanh),
@@ -335,49 +332,6 @@ fn flex_in_bf16() {
 fn ndarray_in_f64_and_f32() {
     check_every_kind_and_shape(&Device::ndarray().autodiff(), DType::F64, 1e-10);
     check_every_kind_and_shape(&Device::ndarray().autodiff(), DType::F32, 1e-5);
-}
-
-/// Takes the adapter of `CUBECL_WGPU_DEFAULT_DEVICE`, so `Cpu` runs it on a software driver.
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-#[test]
-fn wgpu_in_f32() {
-    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
-    check_every_kind_and_shape(&device.autodiff(), DType::F32, 1e-5);
-}
-
-/// Every way of splitting a recurrence into launches, on more sequences than one cube takes and more
-/// units than one has in a step; a loop also over more steps than one launch runs.
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-#[rstest]
-#[case::in_a_loop(Route::Loop)]
-#[case::a_launch_a_step(Route::Step)]
-#[case::a_product_and_a_launch_a_step(Route::Product)]
-fn wgpu_by_every_route(#[case] route: Route) {
-    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice).autodiff();
-    let wide = [2, 7, 7, 3, 0, 1, 4, 7, 5];
-    routed(route, || {
-        for kind in KINDS {
-            for direction in [Direction::Forward, Direction::Backward] {
-                let problem = Problem::new(kind, &wide, 7, 70).toward(direction);
-                problem.check(&device, DType::F32, 2e-5);
-            }
-        }
-        for kind in [Kind::Rnn(Activation::Tanh), Kind::Lstm(Gates::Forget), GRU] {
-            Problem::new(kind, &[131, 129, 128], 131, 3).check(&device, DType::F32, 5e-5);
-        }
-    });
-}
-
-/// Two equal calls give equal bits, values and gradients.
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-#[test]
-fn wgpu_twice_gives_the_same_bits() {
-    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice).autodiff();
-    for kind in [Kind::Rnn(Activation::Tanh), Kind::Lstm(Gates::Peephole), GRU] {
-        let problem = Problem::new(kind, &[5, 2, 4], 5, 70);
-        let run = || problem.run(fused, problem.operands(DType::F32, &device), ALL, EVERYTHING);
-        assert_eq!(run(), run(), "{problem:?}");
-    }
 }
 
 /// A gradient is there exactly for what is tracked, and does not depend on what else is.

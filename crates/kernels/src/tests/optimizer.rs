@@ -11,8 +11,11 @@ const STEP: AdamStep =
 
 /// A parameter, its averages, not negative, and its gradient.
 fn operands(shape: [usize; 2], dtype: DType) -> [Tensor<2>; 4] {
-    let device = Device::flex();
-    let of = |seed| random(shape, seed, dtype, &device);
+    operands_on(shape, dtype, &Device::flex())
+}
+
+fn operands_on(shape: [usize; 2], dtype: DType, device: &Device) -> [Tensor<2>; 4] {
+    let of = |seed| random(shape, seed, dtype, device);
     [of(1), of(2).abs(), of(3).abs(), of(4)]
 }
 
@@ -27,7 +30,29 @@ fn equations(
     #[values((DType::F64, 1e-12), (DType::F32, 1e-5), (DType::BF16, 0.1))] precision: (DType, f64),
 ) {
     let (dtype, tolerance) = precision;
-    let [w, m, v, g] = operands(shape, dtype);
+    check_equations(operands(shape, dtype), tolerance);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+#[expect(deprecated, reason = "asked for by users of Burn 0.22")]
+fn on_ndarray() {
+    check_equations(operands_on([17, 241], DType::F64, &Device::ndarray()), 1e-12);
+}
+
+/// The last has more numbers than a launch has units.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+#[test]
+fn on_wgpu() {
+    let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    for shape in [[1, 3], [17, 241], [1049, 1003]] {
+        check_equations(operands_on(shape, DType::F32, &device), 1e-5);
+    }
+    check_left_alone(operands_on([5, 7], DType::F32, &device));
+}
+
+fn check_equations([w, m, v, g]: [Tensor<2>; 4], tolerance: f64) {
+    let shape = w.dims();
     let (stepped, moments) = adam_step(w.clone(), [m.clone(), v.clone()], g.clone(), STEP);
     let (rolled, velocity) = momentum_step(w.clone(), m.clone(), g.clone(), 0.9, 0.1);
     let descended = descent_step(w.clone(), g.clone(), 0.1);
@@ -66,7 +91,10 @@ fn sums_of_squares(
 /// Operands that somebody else has, or that are views, keep their numbers.
 #[test]
 fn operands_are_left_alone() {
-    let [w, m, v, g] = operands([5, 7], DType::F32);
+    check_left_alone(operands([5, 7], DType::F32));
+}
+
+fn check_left_alone([w, m, v, g]: [Tensor<2>; 4]) {
     let before = [&w, &m, &v, &g].map(|tensor| tensor.to_data());
     let moments = [m.clone(), v.clone()];
     let (stepped, _) = adam_step(w.clone(), moments.clone(), g.clone(), STEP);
