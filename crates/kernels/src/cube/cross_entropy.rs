@@ -233,10 +233,12 @@ fn softmax_rows<F: Float>(
     shares[unit] = largest;
     sync_cube();
     largest = shares[0];
-    for other in 1..UNITS {
+    let mut other = 1usize;
+    while other < UNITS {
         if shares[other] > largest {
             largest = shares[other];
         }
+        other += 1;
     }
     sync_cube();
     shares[unit] = all;
@@ -281,8 +283,10 @@ fn softmax_rows<F: Float>(
 #[cube]
 fn total(shares: &[f32]) -> f32 {
     let mut total = 0.0f32;
-    for unit in 0..UNITS {
+    let mut unit = 0usize;
+    while unit < UNITS {
         total += shares[unit];
+        unit += 1;
     }
     total
 }

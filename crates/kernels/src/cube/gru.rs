@@ -44,14 +44,14 @@ pub(super) fn forward(
     let Operands { w_h, b_h, h0 } = operands;
     let [batch, hidden] = h0.shape().dims();
     let (direction, steps) = (course.direction, course.lengths.steps());
-    let plan = Plan::new(&x, batch, hidden, hidden);
+    let plan = Plan::new(&x, steps, [batch, hidden, hidden]);
     let states = with_first(&h0, steps + 1, direction.first(steps));
     let activated = match keep {
         Keep::Activations => uninitialised(&x, [steps, batch, 4 * hidden], x.dtype()),
         Keep::Nothing => uninitialised(&x, [1; 3], x.dtype()),
     };
     let (x, w_h, lengths) = (contiguous(x), contiguous(w_h), on_device(&course.lengths, &states));
-    for passes in plan.launches(steps) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Loop | Route::Step => w_h.clone(),
             Route::Product => {
@@ -92,12 +92,12 @@ pub(super) fn backward(
     let [hidden, width] = w_h.shape().dims();
     let (direction, steps, batch) =
         (course.direction, course.lengths.steps(), course.lengths.batch());
-    let plan = Plan::new(&grad, batch, hidden, width);
+    let plan = Plan::new(&grad, steps + 1, [batch, hidden, width]);
     let da = uninitialised(&grad, [steps, batch, 4 * hidden], grad.dtype());
     let dh = uninitialised(&grad, [batch, hidden], DType::F32);
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (states, activated, w_h_t) = (contiguous(states), contiguous(activated), transposed(w_h));
-    for passes in plan.launches(steps + 1) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Product if passes.start > 0 => {
                 let left = direction.step(steps - passes.start, steps).t;
@@ -129,7 +129,8 @@ pub(super) fn backward(
     (dx, dw, db, cast(dh, states.dtype()))
 }
 
-/// `r`, `z` and `n` of one unit at one step, what the reset gate acted on, and the new state.
+/// `r`, `z` and `n` of one unit at one step, what the reset gate acted on, and the new state; or the
+/// gradients of these.
 #[derive(CubeType, Clone, Copy)]
 struct Unit {
     r: f32,
@@ -261,6 +262,30 @@ fn steps_forward<F: Float>(
     }
 }
 
+/// The gradients of the sums of one unit, and what reaches the state before the step beside them, from
+/// that of the state after it. Its activations stand at `gates`.
+#[cube]
+fn step_backward<F: Float>(
+    activated: &[F],
+    gates: usize,
+    hidden: usize,
+    h: f32,
+    d_h: f32,
+    #[comptime] update: Update,
+) -> Unit {
+    let r = f32::cast_from(activated[gates]);
+    let z = f32::cast_from(activated[gates + hidden]);
+    let n = f32::cast_from(activated[gates + 2 * hidden]);
+    let acted = f32::cast_from(activated[gates + 3 * hidden]);
+    let keep = kept(z, update);
+    let d_n = d_h * (1.0f32 - keep) * through_tanh(n);
+    let mut d_z = d_h * (h - n) * through_sigmoid(z);
+    if comptime!(update == Update::Writes) {
+        d_z = 0.0f32 - d_z;
+    }
+    Unit { r: d_n * acted * through_sigmoid(r), z: d_z, n: d_n, acted: d_n * r, h: d_h * keep }
+}
+
 /// Passes `from..until` of `T + 1`, as those of an [LSTM](super::lstm). The blocks of `da` are the
 /// gradients of `r`, `z`, of what the reset gate acts on, and of `n`: the first three came out of the
 /// product.
@@ -333,20 +358,14 @@ fn steps_backward<F: Float>(
                         let gates = (place.t * batch + b) * 4 * hidden + j;
                         let mut d_n = 0.0f32;
                         if (place.t as u32) < lengths[b] {
-                            let reset = f32::cast_from(activated[gates]);
-                            let z = f32::cast_from(activated[gates + hidden]);
-                            let n = f32::cast_from(activated[gates + 2 * hidden]);
-                            let acted = f32::cast_from(activated[gates + 3 * hidden]);
                             let h = f32::cast_from(states[place.before * state + at]);
-                            let keep = kept(z, kernel.update);
-                            d_n = d_h * (1.0f32 - keep) * through_tanh(n);
-                            d_z = d_h * (h - n) * through_sigmoid(z);
-                            if comptime!(kernel.update == Update::Writes) {
-                                d_z = 0.0f32 - d_z;
-                            }
-                            d_acted = d_n * reset;
-                            d_r = d_n * acted * through_sigmoid(reset);
-                            d_h *= keep;
+                            let d =
+                                step_backward::<F>(activated, gates, hidden, h, d_h, kernel.update);
+                            d_r = d.r;
+                            d_z = d.z;
+                            d_n = d.n;
+                            d_acted = d.acted;
+                            d_h = d.h;
                         }
                         da[gates] = F::cast_from(d_r);
                         da[gates + hidden] = F::cast_from(d_z);

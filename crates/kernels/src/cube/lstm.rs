@@ -109,7 +109,7 @@ pub(super) fn forward(
     let Operands { x, w_h, peephole, h0, c0 } = operands;
     let [batch, hidden] = h0.shape().dims();
     let (direction, steps) = (course.direction, course.lengths.steps());
-    let plan = Plan::new(&x, batch, hidden, hidden);
+    let plan = Plan::new(&x, steps, [batch, hidden, hidden]);
     let cell = Cell::of(gates);
     let states = uninitialised(&x, [steps + 2, batch, hidden], x.dtype());
     let (cells, activated) = match keep {
@@ -137,7 +137,7 @@ pub(super) fn forward(
         element(&x),
     );
     let kernel = Kernel { form: plan.form, cell, direction, keep };
-    for passes in plan.launches(steps) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Loop | Route::Step => w_h.clone(),
             Route::Product => {
@@ -182,7 +182,7 @@ pub(super) fn backward(
     let [hidden, width] = w_h.shape().dims();
     let (direction, steps, batch) =
         (course.direction, course.lengths.steps(), course.lengths.batch());
-    let plan = Plan::new(&grad, batch, hidden, width);
+    let plan = Plan::new(&grad, steps + 1, [batch, hidden, width]);
     let da = uninitialised(&grad, [steps, batch, width], grad.dtype());
     let [dh, dc] = [(); 2].map(|()| uninitialised(&grad, [batch, hidden], DType::F32));
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
@@ -190,7 +190,7 @@ pub(super) fn backward(
     let w_h_t = transposed(w_h);
     let kernel =
         Kernel { form: plan.form, cell: Cell::of(gates), direction, keep: Keep::Activations };
-    for passes in plan.launches(steps + 1) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Product if passes.start > 0 => {
                 let left = direction.step(steps - passes.start, steps).t;
@@ -239,7 +239,7 @@ fn begin<F: Float>(
     #[comptime] keep: Keep,
     #[define(F)] _dtype: ElemType,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     let size = h0.len();
     if place < size {
         states[first as usize * size + place] = h0[place];
@@ -268,6 +268,19 @@ struct Blocks {
     f: f32,
     g: f32,
     o: f32,
+}
+
+#[cube]
+fn no_blocks() -> Blocks {
+    Blocks { i: 0.0f32, f: 0.0f32, g: 0.0f32, o: 0.0f32 }
+}
+
+#[cube]
+fn set(blocks: &mut Blocks, to: &Blocks) {
+    blocks.i = to.i;
+    blocks.f = to.f;
+    blocks.g = to.g;
+    blocks.o = to.o;
 }
 
 /// One step of one unit, from the sums `a` before the activations, the peepholes `p` and the cell.
@@ -307,7 +320,7 @@ fn peepholes_of<F: Float>(
     hidden: usize,
     #[comptime] cell: Cell,
 ) -> Blocks {
-    let mut p = Blocks { i: 0.0f32, f: 0.0f32, g: 0.0f32, o: 0.0f32 };
+    let mut p = no_blocks();
     if comptime!(cell == Cell::Peephole) {
         p.i = f32::cast_from(peephole[j]);
         p.f = f32::cast_from(peephole[hidden + j]);
@@ -516,7 +529,8 @@ fn step_backward(
         dc_new += dh * s.o;
     }
     if comptime!(cell == Cell::Clipped) {
-        if c_new.abs() >= bound {
+        let at_bound = c_new.abs() >= bound;
+        if at_bound {
             dc_new = 0.0f32;
         }
     }
@@ -616,7 +630,7 @@ fn steps_backward<F: Float>(
                         d_h += sums[r] + dh[at];
                         d_c = dc[at];
                     }
-                    let mut d_a = Blocks { i: 0.0f32, f: 0.0f32, g: 0.0f32, o: 0.0f32 };
+                    let mut d_a = no_blocks();
                     if pass < steps {
                         let place = place_of(steps - 1 - pass, steps, kernel.direction);
                         let gates = (place.t * batch + b) * width + j;
@@ -625,10 +639,7 @@ fn steps_backward<F: Float>(
                             let c = f32::cast_from(cells[place.before * state + at]);
                             let c_new = f32::cast_from(cells[place.after * state + at]);
                             let d = step_backward(&s, &p, c, c_new, d_h, d_c, bound, kernel.cell);
-                            d_a.i = d.a.i;
-                            d_a.f = d.a.f;
-                            d_a.g = d.a.g;
-                            d_a.o = d.a.o;
+                            set(&mut d_a, &d.a);
                             d_c = d.c;
                             d_h = 0.0f32;
                         }

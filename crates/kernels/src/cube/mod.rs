@@ -280,8 +280,7 @@ fn cast(tensor: Float, dtype: DType) -> Float {
     if tensor.dtype() == dtype {
         return tensor;
     }
-    let dtype = FloatDType::try_from(dtype).expect("the dtype of a float tensor");
-    CubeBackend::float_cast(tensor, dtype)
+    CubeBackend::float_cast(tensor, FloatDType::from(dtype))
 }
 
 /// The cubes of a kernel with a unit for each of `elements`, as [`elementwise_dim`] has them.

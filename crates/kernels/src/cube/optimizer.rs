@@ -118,7 +118,7 @@ fn adam<F: Float>(
     epsilon: f32,
     #[define(F)] _dtype: ElemType,
 ) {
-    let mut at = ABSOLUTE_POS as usize;
+    let mut at = ABSOLUTE_POS;
     while at < n as usize {
         let g = f32::cast_from(gradient[at]);
         let first = beta_1 * f32::cast_from(m[at]) + rest_1 * g;
@@ -142,7 +142,7 @@ fn roll<F: Float>(
     rate: f32,
     #[define(F)] _dtype: ElemType,
 ) {
-    let mut at = ABSOLUTE_POS as usize;
+    let mut at = ABSOLUTE_POS;
     while at < n as usize {
         let velocity = momentum * f32::cast_from(v[at]) + f32::cast_from(gradient[at]);
         w[at] = F::cast_from(f32::cast_from(w[at]) - rate * velocity);

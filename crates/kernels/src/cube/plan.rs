@@ -70,6 +70,7 @@ impl Form {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) form: Form,
+    passes: usize,
     batch: usize,
     hidden: usize,
     /// Units of one cube.
@@ -77,11 +78,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For `batch` sequences of `hidden` units; `width` numbers of each are shared in a cube.
-    pub(super) fn new(like: &CubeTensor, batch: usize, hidden: usize, width: usize) -> Self {
+    /// For `passes` over the states of `batch` sequences of `hidden` units; `width` numbers of each are
+    /// shared in a cube.
+    pub(super) fn new(
+        like: &CubeTensor,
+        passes: usize,
+        [batch, hidden, width]: [usize; 3],
+    ) -> Self {
         let hardware = &like.client.properties().hardware;
         let most = hardware.max_units_per_cube.min(256) as usize;
-        let wanted = route(hidden);
+        let wanted = route(hidden, passes);
         let rows = match wanted {
             Route::Loop => batch.div_ceil(CUBES).next_power_of_two().min(ROWS),
             Route::Step => batch.next_power_of_two().min(ROWS),
@@ -99,7 +105,7 @@ impl Plan {
             Route::Loop => hidden.next_multiple_of(32).min(most),
             Route::Step | Route::Product => hidden.next_multiple_of(32).min(64).min(most),
         };
-        Self { form, batch, hidden, units }
+        Self { form, passes, batch, hidden, units }
     }
 
     /// The units of a cube: each has a column of every block, then the next that is left.
@@ -117,8 +123,9 @@ impl Plan {
         CubeCount::Static(columns as u32, tiles as u32, 1)
     }
 
-    /// What each launch does of `passes` passes over the states.
-    pub(super) fn launches(&self, passes: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    /// The passes of each launch.
+    pub(super) fn launches(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let passes = self.passes;
         let each = match self.form.route {
             Route::Loop => STEPS_A_LAUNCH,
             Route::Step | Route::Product => 1,
@@ -152,13 +159,14 @@ pub(super) fn state_between(pass: usize, steps: usize, #[comptime] direction: Di
     if comptime!(direction == Direction::Forward) { steps - pass } else { pass }
 }
 
-fn route(hidden: usize) -> Route {
+fn route(hidden: usize, passes: usize) -> Route {
     #[cfg(test)]
     if let Some(route) = FORCED.get() {
         return route;
     }
     match hidden {
-        0..=LOOP_UP_TO => Route::Loop,
+        // A step of a decoder is a launch in any case, and spread out it takes less time.
+        0..=LOOP_UP_TO if passes > 1 => Route::Loop,
         ..=STEP_UP_TO => Route::Step,
         _ => Route::Product,
     }

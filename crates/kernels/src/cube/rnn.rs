@@ -33,10 +33,10 @@ pub(super) fn forward(
 ) -> Tensor {
     let [batch, hidden] = h0.shape().dims();
     let (direction, steps) = (course.direction, course.lengths.steps());
-    let plan = Plan::new(&x, batch, hidden, hidden);
+    let plan = Plan::new(&x, steps, [batch, hidden, hidden]);
     let states = with_first(&h0, steps + 1, direction.first(steps));
     let (x, w_h, lengths) = (contiguous(x), contiguous(w_h), on_device(&course.lengths, &states));
-    for passes in plan.launches(steps) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Loop | Route::Step => w_h.clone(),
             Route::Product => {
@@ -74,12 +74,12 @@ pub(super) fn backward(
     let [hidden, _] = w_h.shape().dims();
     let (direction, steps, batch) =
         (course.direction, course.lengths.steps(), course.lengths.batch());
-    let plan = Plan::new(&grad, batch, hidden, hidden);
+    let plan = Plan::new(&grad, steps + 1, [batch, hidden, hidden]);
     let da = uninitialised(&grad, [steps, batch, hidden], grad.dtype());
     let dh = uninitialised(&grad, [batch, hidden], DType::F32);
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (states, w_h_t) = (contiguous(states), transposed(w_h));
-    for passes in plan.launches(steps + 1) {
+    for passes in plan.launches() {
         let weights = match plan.form.route {
             Route::Product if passes.start > 0 => {
                 let left = direction.step(steps - passes.start, steps).t;

@@ -75,9 +75,9 @@ fn in_f16() {
 fn a_cell_of_f16_does_not_lose_small_steps() {
     let (steps, small) = (100, 2e-4);
     let place = (&device().without_autodiff(), DType::F16);
-    let block = |a: f64| Tensor::<3>::full([1, steps, 1], a, place.clone());
+    let block = |a: f64| Tensor::<3>::full([1, steps, 1], a, place);
     let x = Tensor::cat(vec![block(20.0), block(small), block(0.0)], 2);
-    let [hidden, cell] = [0.0, 1.0].map(|a| Tensor::<2>::full([1, 1], a, place.clone()));
+    let [hidden, cell] = [0.0, 1.0].map(|a| Tensor::<2>::full([1, 1], a, place));
     let w_h = Tensor::zeros([1, 3], place);
     let operands = LstmOperands { w_h, peephole: None, hidden, cell };
     let lengths = Lengths::full(1, steps);
