@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod cell;
+mod memory;
 mod parts;
 mod search;
 
