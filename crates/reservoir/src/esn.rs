@@ -663,6 +663,28 @@ impl EchoStateNetwork {
         Ok(())
     }
 
+    /// Runs over inputs with the truth of every step in the place of its own outputs, as while it is fitted: what it
+    /// would have said, `[T, L]`, each row before it hears the truth of that step.
+    ///
+    /// # Errors
+    ///
+    /// If it has not been fitted, a series has other columns or is not finite, or they have different lengths.
+    pub fn run_taught(
+        &self,
+        u: &Series,
+        d: &Series,
+        state: &mut EsnState,
+    ) -> Result<Series, ReservoirError> {
+        let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
+        self.check_pair(u, d, 0)?;
+        let (mut outputs, mut work) = (Vec::with_capacity(d.values().len()), Workspace::default());
+        for steps in chunks(u.steps(), CHUNK) {
+            self.states(u.rows(steps.clone()), Some(d.rows(steps)), None, state, &mut work);
+            self.read(readout, &work.z, &mut outputs);
+        }
+        Ok(Series::new(outputs, self.outputs))
+    }
+
     /// Goes on by itself: every output is the next input.
     ///
     /// # Errors

@@ -392,6 +392,31 @@ fn an_exact_readout_runs_freely_as_it_is_taught() {
     assert_near(free.values(), &sine[500..], 1e-6);
 }
 
+/// ESN-7: what is said while the truth is forced is what would have been said to each step, in any number of parts.
+#[test]
+fn what_is_said_while_taught_is_heard_from_the_truth() {
+    let reservoir = ReservoirConfig { feedback_scaling: 0.5, ..small() };
+    let mut network = one(reservoir).init(1, 1).unwrap();
+    let [u, d] = Series::of(signals::mackey_glass(17, 2600, 1)).ahead(1);
+    network.fit(&[(u.slice(0..600), d.slice(0..600))]).unwrap();
+    let mut whole = network.start();
+    let taught = network.run_taught(&u, &d, &mut whole).unwrap();
+    let mut state = network.start();
+    for t in 0..u.steps() {
+        let (u, d) = (u.slice(t..t + 1), d.slice(t..t + 1));
+        let said = network.run(&u, &mut state.clone()).unwrap();
+        assert_near(said.values(), taught.row(t), 1e-11);
+        network.warm_up(&u, &d, &mut state).unwrap();
+    }
+    assert_eq!(whole.output(), state.output());
+    let alone = network.run(&u, &mut network.start()).unwrap();
+    assert!((alone.values()[1] - taught.values()[1]).abs() > 1e-6);
+    assert_eq!(
+        network.run_taught(&u, &d.slice(0..5), &mut network.start()).unwrap_err(),
+        ReservoirError::Steps { series: 0, inputs: 2599, targets: 5 }
+    );
+}
+
 /// ESN-8: the recipe of GMD 148 on Mackey–Glass, median of five seeds.
 #[test]
 fn mackey_glass_is_foretold_84_steps_ahead() {
