@@ -386,6 +386,21 @@ impl EchoStateNetwork {
         Ok(rows)
     }
 
+    /// The readouts for several `λ`, by singular values from one factorisation.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    pub(crate) fn readouts(
+        &self,
+        series: &[(Series, Series)],
+        lambdas: &[f64],
+    ) -> Result<Vec<Readout>, ReservoirError> {
+        self.check(series)?;
+        let left_out = self.design(series)?.left_out(lambdas)?;
+        Ok(left_out.into_iter().map(|left_out| left_out.readout).collect())
+    }
+
     /// The `λ` with the least error on the last fifth of the steps, by readouts of the others; and the readout that
     /// learned from all with it.
     fn held_out(

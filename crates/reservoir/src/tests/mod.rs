@@ -432,6 +432,34 @@ fn mackey_glass_is_foretold_84_steps_ahead() {
     assert!(errors[2] < 1.5e-3, "{errors:?}");
 }
 
+/// The same network is nearer with a `λ` that free runs over the end of what is learned have chosen, whatever comes
+/// behind; it is the one that is best where each is tried anew.
+#[test]
+fn free_runs_choose_a_regularization() {
+    let s = mackey_glass::squashed(17, 3000, 1);
+    let test = mackey_glass::squashed(17, 10 * 1084, 2);
+    let mut errors: Vec<f64> = (1..=5)
+        .map(|seed| {
+            let config = mackey_glass::gmd_148(seed);
+            let network = mackey_glass::learn_by_free_runs(&config, &s).unwrap();
+            mackey_glass::nrmse84(&network, &test).unwrap()
+        })
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    assert!(errors[2] < 5e-4, "{errors:?}");
+
+    let config = mackey_glass::gmd_148(1);
+    let error = |lambda: f64| {
+        let config = EsnConfig { regularization: lambda, ..config.clone() };
+        let network = mackey_glass::learn(&config, &s[..2400]).unwrap();
+        mackey_glass::free_error(&network, &s, 2400).unwrap()
+    };
+    let best = |a: &f64, b: &f64| error(*a).total_cmp(&error(*b));
+    let best = mackey_glass::LAMBDAS.into_iter().min_by(best).unwrap();
+    let chosen = mackey_glass::learn_by_free_runs(&config, &s).unwrap();
+    assert_eq!(chosen.config().regularization, best);
+}
+
 /// ESN-8: NARMA-10, and that it takes more than a linear memory of the input.
 #[test]
 fn narma_is_learned_better_than_by_a_linear_memory() {
