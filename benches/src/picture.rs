@@ -85,6 +85,8 @@ fn draw_lines(lines: &[Line], area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resu
         .configure_mesh()
         .x_desc(lines[0].axis)
         .y_desc("a run")
+        .x_labels(5)
+        .y_labels(5)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| seconds(*y))
         .label_style(("sans-serif", 13))
