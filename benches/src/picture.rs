@@ -1,9 +1,11 @@
-//! The sides beside each other: a row a case, time to the right in the logarithm.
+//! The sides beside each other: a row a case, time to the right in the logarithm; and how each of them grows.
 
-use plotters::prelude::*;
+use std::ops::Range;
+
+use plotters::{coord::Shift, prelude::*};
 use thiserror::Error;
 
-use crate::report::{Row, seconds};
+use crate::report::{Line, Row, seconds};
 
 /// Okabe & Ito's colours, which stay apart for colour-blind readers.
 const PALETTE: [RGBColor; 7] = [
@@ -22,6 +24,9 @@ const ROW: i32 = 18;
 const TOP: i32 = 70;
 const BOTTOM: i32 = 40;
 
+const PANEL: u32 = 280;
+const LEGEND: u32 = 230;
+
 /// The library cannot draw it.
 #[derive(Debug, Error)]
 #[error("cannot draw the picture: {0}")]
@@ -39,7 +44,79 @@ pub fn picture(rows: &[Row]) -> Result<String, PictureError> {
     Ok(svg)
 }
 
-fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error>> {
+/// How time grows along each line, a panel an axis, both ways in the logarithm and with the exponent of every side,
+/// as SVG.
+///
+/// # Errors
+///
+/// If the drawing library cannot draw it.
+pub fn growth(lines: &[Line]) -> Result<String, PictureError> {
+    let panels: Vec<&[Line]> = lines.chunk_by(|a, b| a.axis == b.axis).collect();
+    let mut svg = String::new();
+    draw_growth(&mut svg, &panels).map_err(|reason| PictureError(reason.to_string()))?;
+    Ok(svg)
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn draw_growth(svg: &mut String, panels: &[&[Line]]) -> Result<(), Failure> {
+    let count = panels.len().max(1);
+    let root = SVGBackend::with_string(svg, (WIDTH, PANEL * count as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (lines, area) in panels.iter().zip(root.split_evenly((count, 1))) {
+        draw_lines(lines, &area)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// The lines of one axis.
+fn draw_lines(lines: &[Line], area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Failure> {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let places = around(points().map(|point| point.at as f64));
+    let times = around(points().map(|point| point.seconds));
+    let (left, right) = area.split_horizontally(WIDTH - LEGEND);
+    let mut chart = ChartBuilder::on(&left)
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(80)
+        .build_cartesian_2d(places.log_scale(), times.log_scale())?;
+    chart
+        .configure_mesh()
+        .x_desc(lines[0].axis)
+        .y_desc("a run")
+        .x_labels(5)
+        .y_labels(5)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| seconds(*y))
+        .label_style(("sans-serif", 13))
+        .axis_desc_style(("sans-serif", 15))
+        .bold_line_style(BLACK.mix(0.15))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for ((line, colour), y) in lines.iter().zip(PALETTE.iter().cycle()).zip((24..).step_by(22)) {
+        let points = || line.points.iter().map(|point| (point.at as f64, point.seconds));
+        chart.draw_series(LineSeries::new(points(), colour.stroke_width(2)))?;
+        chart.draw_series(points().map(|point| Circle::new(point, 3, colour.filled())))?;
+        right.draw(&PathElement::new([(4, y), (28, y)], colour.stroke_width(3)))?;
+        let exponent = line.time_exponent.map_or("–".to_owned(), |power| format!("{power:.2}"));
+        let text = format!("{}: exponent {exponent}", line.side);
+        right.draw(&Text::new(text, (36, y - 7), ("sans-serif", 14)))?;
+    }
+    Ok(())
+}
+
+/// From the least to the greatest with some room, on an axis in the logarithm.
+fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let (least, greatest) =
+        values.fold((f64::INFINITY, 0.0), |(least, greatest), x| (x.min(least), x.max(greatest)));
+    match least > 0.0 && least <= greatest {
+        true => least / 1.3..greatest * 1.3,
+        false => 0.1..1.0,
+    }
+}
+
+fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Failure> {
     let bottom = TOP + ROW * rows.len() as i32;
     let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
     root.fill(&WHITE)?;
@@ -88,7 +165,7 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{measure::Turns, model::Model, step};
+    use crate::{measure::Turns, model::Model, report::Point, step};
 
     #[test]
     fn every_side_of_every_row_has_a_dot_and_a_name() {
@@ -102,8 +179,38 @@ mod tests {
         }
     }
 
+    /// Two axes, on one of them two sides: a dot a point, an exponent a line.
+    #[test]
+    fn every_line_has_its_exponent() {
+        let line = |axis, side: &str, power: i32| {
+            let at = [100_usize, 200, 400];
+            let point =
+                |at: usize| Point { at, seconds: 1e-9 * (at as f64).powi(power), bytes: None };
+            Line::new(axis, side.to_owned(), at.map(point).to_vec())
+        };
+        let lines = [
+            line("harvest T", "ours", 1),
+            line("harvest T", "ReservoirPy", 2),
+            line("fit N", "ours", 3),
+        ];
+        let svg = growth(&lines).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 9);
+        for text in [
+            "harvest T",
+            "fit N",
+            "ours: exponent 1.00",
+            "ReservoirPy: exponent 2.00",
+            "ours: exponent 3.00",
+        ] {
+            assert!(svg.contains(text), "no {text}");
+        }
+        let one = Line::new("T", "ours".to_owned(), lines[0].points[..1].to_vec());
+        assert!(growth(&[one]).unwrap().contains("ours: exponent –"));
+    }
+
     #[test]
     fn nothing_is_a_picture_too() {
         assert!(picture(&[]).unwrap().contains("<svg"));
+        assert!(growth(&[]).unwrap().contains("<svg"));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     measure::{Effort, Local, Side, alternate},
     memory,
     peer::{Peer, PeerError, Prepared},
-    picture::picture,
+    picture::{growth, picture},
     product,
     report::{Line, Point, Report, Row, seconds},
 };
@@ -244,6 +244,9 @@ fn write_results(arguments: &Arguments, report: &Report) -> Result<()> {
     let json = serde_json::to_string_pretty(report)?;
     write_atomically(&folder.join("benchmarks.json"), json.as_bytes())?;
     write_atomically(&folder.join("benchmarks.svg"), picture(&report.rows)?.as_bytes())?;
+    if !report.lines.is_empty() {
+        write_atomically(&folder.join("growth.svg"), growth(&report.lines)?.as_bytes())?;
+    }
     write_atomically(&folder.join("benchmarks.md"), report.markdown().as_bytes())?;
     Ok(())
 }

@@ -165,7 +165,9 @@ pub struct Forecast {
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// How many steps the model goes on for by itself behind the last row; for a model that says what it
-    /// hears next. Without it, and for other models, there is a row for every row that is read
+    /// hears next. Without it, and for other models, there is a row for every row that is read; a network
+    /// with feedback hears the truth during its wash-out, if the columns that it says are there, and then
+    /// itself
     #[arg(long, value_name = "N")]
     pub steps: Option<NonZeroUsize>,
     /// Where to compute; an echo state network computes on the CPU

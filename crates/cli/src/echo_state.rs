@@ -87,8 +87,8 @@ impl SeriesModel for EchoStateNetwork {
         self.start()
     }
 
-    fn hear(&self, u: &Series, d: &Series, state: &mut EsnState) -> anyhow::Result<()> {
-        Ok(self.warm_up(u, d, state)?)
+    fn hear(&self, u: &Series, d: &Series, state: &mut EsnState) -> anyhow::Result<Series> {
+        finite(self.run_taught(u, d, state)?)
     }
 
     fn say(&self, u: &Series, state: &mut EsnState) -> anyhow::Result<Series> {

@@ -34,8 +34,8 @@ impl SeriesModel for Forecaster<AnyCell> {
         self.start(1)
     }
 
-    fn hear(&self, u: &Series, _: &Series, state: &mut State) -> anyhow::Result<()> {
-        self.say(u, state).map(|_| ())
+    fn hear(&self, u: &Series, _: &Series, state: &mut State) -> anyhow::Result<Series> {
+        self.say(u, state)
     }
 
     fn say(&self, u: &Series, state: &mut State) -> anyhow::Result<Series> {

@@ -58,14 +58,14 @@ pub trait SeriesModel {
     /// Before the first step.
     fn start(&self) -> Self::State;
 
-    /// Hears rows `[T, K]`, and the truth `[T, L]` in the place of what it would have said.
+    /// Hears rows `[T, K]`, and the truth `[T, L]` in the place of what it would have said, which comes back.
     ///
     /// # Errors
     ///
     /// If something is not finite.
-    fn hear(&self, u: &Series, d: &Series, state: &mut Self::State) -> anyhow::Result<()>;
+    fn hear(&self, u: &Series, d: &Series, state: &mut Self::State) -> anyhow::Result<Series>;
 
-    /// What it says to rows `[T, K]`, `[T, L]`.
+    /// What it says to rows `[T, K]`, `[T, L]`; a model that hears its own outputs hears these.
     ///
     /// # Errors
     ///

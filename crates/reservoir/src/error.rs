@@ -184,6 +184,27 @@ pub enum ReservoirError {
         /// The first step whose error is no number, from 0.
         step: usize,
     },
+    /// A unit that adapts its gain and bias has left their range.
+    #[error(
+        "unit {unit} has a gain of {gain} and a bias of {bias} after step {step} of series {series} in epoch {epoch}, \
+         expected finite numbers and a gain above 0, as with a `learning_rate` below {learning_rate}"
+    )]
+    GainRanAway {
+        /// Which unit, from 0.
+        unit: usize,
+        /// Its gain.
+        gain: f64,
+        /// Its bias.
+        bias: f64,
+        /// Which time the series were gone through, from 0.
+        epoch: usize,
+        /// Which series, from 0.
+        series: usize,
+        /// Which step of it, from 0.
+        step: usize,
+        /// What was too large.
+        learning_rate: f64,
+    },
     /// What hears itself has left all bounds.
     #[error(
         "what is said is no longer finite at step {step} of going on by itself: expected a series that it knows"

@@ -386,6 +386,21 @@ impl EchoStateNetwork {
         Ok(rows)
     }
 
+    /// The readouts for several `λ`, by singular values from one factorisation.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    pub(crate) fn readouts(
+        &self,
+        series: &[(Series, Series)],
+        lambdas: &[f64],
+    ) -> Result<Vec<Readout>, ReservoirError> {
+        self.check(series)?;
+        let left_out = self.design(series)?.left_out(lambdas)?;
+        Ok(left_out.into_iter().map(|left_out| left_out.readout).collect())
+    }
+
     /// The `λ` with the least error on the last fifth of the steps, by readouts of the others; and the readout that
     /// learned from all with it.
     fn held_out(
@@ -661,6 +676,28 @@ impl EchoStateNetwork {
             self.states(u.rows(steps.clone()), Some(d.rows(steps)), None, state, &mut work);
         }
         Ok(())
+    }
+
+    /// Runs over inputs with the truth of every step in the place of its own outputs, as while it is fitted: what it
+    /// would have said, `[T, L]`, each row before it hears the truth of that step.
+    ///
+    /// # Errors
+    ///
+    /// If it has not been fitted, a series has other columns or is not finite, or they have different lengths.
+    pub fn run_taught(
+        &self,
+        u: &Series,
+        d: &Series,
+        state: &mut EsnState,
+    ) -> Result<Series, ReservoirError> {
+        let readout = self.readout.as_ref().ok_or(ReservoirError::NotFitted)?;
+        self.check_pair(u, d, 0)?;
+        let (mut outputs, mut work) = (Vec::with_capacity(d.values().len()), Workspace::default());
+        for steps in chunks(u.steps(), CHUNK) {
+            self.states(u.rows(steps.clone()), Some(d.rows(steps)), None, state, &mut work);
+            self.read(readout, &work.z, &mut outputs);
+        }
+        Ok(Series::new(outputs, self.outputs))
     }
 
     /// Goes on by itself: every output is the next input.

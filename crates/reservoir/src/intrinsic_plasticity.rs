@@ -65,8 +65,8 @@ impl IntrinsicPlasticity {
     ///
     /// # Errors
     ///
-    /// If a setting is out of its range, the units are linear, a series has other columns or is not finite, or the
-    /// learning rate is so large that a gain leaves its range.
+    /// If a setting is out of its range, the units are linear, or a series has other columns or is not finite; or at
+    /// the first step at which a gain leaves its range, as it does where the learning rate is too large.
     pub fn learn(
         &self,
         reservoir: &Reservoir,
@@ -84,25 +84,31 @@ impl IntrinsicPlasticity {
         let mut learned = Excitability { gain: vec![1.0; n], bias: vec![0.0; n] };
         let mut v = vec![0.0; n];
         let mut recurrent = vec![0.0; n];
-        for u in (0..self.epochs).flat_map(|_| series) {
-            let mut x = vec![0.0; n];
-            for t in 0..u.steps() {
-                units.w_in.product(u.row(t), &mut v);
-                units.w.product(&x, &mut recurrent);
-                for ((v, recurrent), b) in v.iter_mut().zip(&recurrent).zip(&units.b) {
-                    *v += recurrent + b;
+        for epoch in 0..self.epochs {
+            for (series, u) in series.iter().enumerate() {
+                let mut x = vec![0.0; n];
+                for step in 0..u.steps() {
+                    units.w_in.product(u.row(step), &mut v);
+                    units.w.product(&x, &mut recurrent);
+                    for ((v, recurrent), b) in v.iter_mut().zip(&recurrent).zip(&units.b) {
+                        *v += recurrent + b;
+                    }
+                    self.step(units, &v, &mut x, &mut learned);
+                    if let Some(unit) = learned.out_of_range() {
+                        return Err(ReservoirError::GainRanAway {
+                            unit,
+                            gain: learned.gain[unit],
+                            bias: learned.bias[unit],
+                            epoch,
+                            series,
+                            step,
+                            learning_rate: self.learning_rate,
+                        });
+                    }
                 }
-                self.step(units, &v, &mut x, &mut learned);
             }
         }
-        let Excitability { gain, bias } = &learned;
-        match gain.iter().all(|g| g.is_finite() && *g > 0.0) && bias.iter().all(|c| c.is_finite()) {
-            true => Ok(learned),
-            false => {
-                let range = "small enough for all gains to stay above 0";
-                Err(ReservoirError::out_of_range("learning_rate", self.learning_rate, range))
-            }
-        }
+        Ok(learned)
     }
 
     /// One step: the new states, and then the new gains and biases.
@@ -133,6 +139,12 @@ impl IntrinsicPlasticity {
 }
 
 impl Excitability {
+    /// The first unit whose gain is not above 0, or that has a number that is none.
+    fn out_of_range(&self) -> Option<usize> {
+        let holds = |(g, c): (&f64, &f64)| *g > 0.0 && g.is_finite() && c.is_finite();
+        self.gain.iter().zip(&self.bias).position(|unit| !holds(unit))
+    }
+
     /// A reservoir whose units are as excitable without any more parameters.
     ///
     /// # Panics

@@ -2,10 +2,11 @@
 
 use std::{
     io::{self, Write},
+    num::NonZeroUsize,
     path::Path,
 };
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use recurrent_cells::AnyCell;
 use recurrent_reservoir::{EchoStateNetwork, EsnConfig, Series};
 use recurrent_seq2seq::{Forecaster, ForecasterConfig};
@@ -17,7 +18,7 @@ use crate::{
     folder::ModelFolder,
     forecaster,
     picture::{self, Curve, Panel},
-    series_files::{self, Heard, unscaled},
+    series_files::{self, Heard, NamedSeries, unscaled},
     series_model::{About, SeriesModel},
 };
 
@@ -93,9 +94,10 @@ pub fn run(arguments: &args::Forecast, out: &mut dyn Write) -> anyhow::Result<()
         steps > washout,
         "{INPUT} has {steps} rows, expected more than the {washout} that the model has to hear first"
     );
+    let pair = [&u, &truth(heard, &read, washout)];
     let said = match &model {
-        AnySeriesModel::EchoState(_, network) => said(network.as_ref(), &u, arguments)?,
-        AnySeriesModel::Forecaster(_, model) => said(model.as_ref(), &u, arguments)?,
+        AnySeriesModel::EchoState(_, network) => said(network.as_ref(), pair, arguments.steps)?,
+        AnySeriesModel::Forecaster(_, model) => said(model.as_ref(), pair, arguments.steps)?,
     };
     let said = unscaled(&said, &heard.targets);
     if let Some(path) = &arguments.picture {
@@ -110,17 +112,34 @@ pub fn run(arguments: &args::Forecast, out: &mut dyn Write) -> anyhow::Result<()
     Ok(series_files::write(&said, &heard.targets, heard.named, out)?)
 }
 
+/// What is to be said to the first `rows` of what was read; nothing where the columns that are said are not there.
+fn truth(heard: &Heard, read: &NamedSeries, rows: usize) -> Series {
+    let Ok(d) = heard.targets_of(read, INPUT) else {
+        return Series::new(Vec::new(), heard.targets.len());
+    };
+    let end = d.steps().min(heard.ahead + rows);
+    d.slice(heard.ahead.min(end)..end)
+}
+
+/// Going on by itself behind the last row, or else a row for every row, of which the first hear the truth as they do
+/// when a model is [measured](crate::series_model::said).
 fn said<M: SeriesModel>(
     model: &M,
-    u: &Series,
-    arguments: &args::Forecast,
+    [u, truth]: [&Series; 2],
+    steps: Option<NonZeroUsize>,
 ) -> anyhow::Result<Series> {
     let mut state = model.start();
-    let Some(steps) = arguments.steps else { return model.say(u, &mut state) };
-    // What it would have said is what came next.
-    let [before, next] = u.ahead(1);
-    model.hear(&before, &next, &mut state)?;
-    model.go_on(u.row(u.steps() - 1), steps.get(), &mut state)
+    if let Some(steps) = steps {
+        // What it would have said is what came next.
+        let [before, next] = u.ahead(1);
+        model.hear(&before, &next, &mut state)?;
+        return model.go_on(u.row(u.steps() - 1), steps.get(), &mut state);
+    }
+    let first = truth.steps();
+    let taught = model.hear(&u.slice(0..first), truth, &mut state)?;
+    let behind = || format!("behind the first {first} rows");
+    let alone = model.say(&u.slice(first..u.steps()), &mut state).with_context(behind)?;
+    Ok(Series::new([taught.values(), alone.values()].concat(), truth.columns()))
 }
 
 /// A panel for each column: the end of what was read, and what is said.
@@ -142,4 +161,69 @@ fn draw(heard: &Heard, before: Option<&Series>, said: &Series) -> anyhow::Result
     let names = heard.targets.iter().map(|column| column.name.as_str());
     let panels: Vec<Panel> = names.enumerate().map(panel).collect();
     Ok(picture::curves("Forecast", "step", &panels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use recurrent_reservoir::{ReservoirConfig, signals};
+
+    use super::*;
+    use crate::{series_files::Steps, series_model};
+
+    /// A network that hears its own outputs, and a series that it has not learned from.
+    fn fed_back() -> (EchoStateNetwork, Series) {
+        let reservoir = ReservoirConfig {
+            units: 50,
+            bias_scaling: 0.2,
+            feedback_scaling: 0.5,
+            ..ReservoirConfig::default()
+        };
+        let config = EsnConfig { reservoirs: vec![reservoir], ..EsnConfig::default() };
+        let series = Series::of(signals::mackey_glass(17, 900, 1));
+        let mut network = config.init(1, 1).unwrap();
+        let [u, d] = series.slice(0..700).ahead(1);
+        network.fit(&[(u, d)]).unwrap();
+        (network, series.slice(700..900))
+    }
+
+    /// ESN-7: the truth is forced upon it until the series ends, and from there on it hears itself.
+    #[test]
+    fn a_network_with_feedback_is_taught_until_it_goes_on_by_itself() {
+        let (network, u) = fed_back();
+        let nothing = Series::new(Vec::new(), 1);
+        let found = said(&network, [&u, &nothing], NonZeroUsize::new(20)).unwrap();
+
+        let [before, next] = u.ahead(1);
+        let last = u.slice(199..200);
+        let go_on = |mut state| {
+            let mut row = last.clone();
+            let mut step = || {
+                row = network.run(&row, &mut state).unwrap();
+                row.values()[0]
+            };
+            Series::of((0..20).map(|_| step()).collect())
+        };
+        let mut taught = network.start();
+        network.warm_up(&before, &next, &mut taught).unwrap();
+        assert_eq!(found, go_on(taught));
+        let mut untaught = network.start();
+        network.run(&before, &mut untaught).unwrap();
+        assert_ne!(found, go_on(untaught));
+    }
+
+    /// ESN-7: row by row it says what it says when it is measured.
+    #[test]
+    fn a_network_with_feedback_is_taught_first_and_then_measured() {
+        let (network, series) = fed_back();
+        let [u, d] = series.ahead(1);
+        let truth = d.slice(0..30);
+        let found = said(&network, [&u, &truth], None).unwrap();
+        assert_eq!(found.steps(), 199);
+        let taught = network.run_taught(&u.slice(0..30), &truth, &mut network.start()).unwrap();
+        assert_eq!(found.slice(0..30), taught);
+        let steps = Steps { u: u.clone(), d, lead_in: 30 };
+        assert_eq!(found.slice(30..199), series_model::said(&network, &steps).unwrap());
+        let untaught = said(&network, [&u, &Series::new(Vec::new(), 1)], None).unwrap();
+        assert_ne!(found.row(30), untaught.row(30));
+    }
 }

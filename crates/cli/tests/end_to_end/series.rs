@@ -227,6 +227,38 @@ fn another_column_is_said() {
         .refused_for(&["--steps: model does not hear what it says a step later"]);
 }
 
+/// ESN-7: where outputs are fed back, the truth is heard first if it is there, as it is when the network is measured.
+#[test]
+fn a_network_with_feedback_is_taught_as_it_is_measured() {
+    let shop = shop(ECHO);
+    let columns = "inputs = [\"east\"]\ntargets = [\"north\"]\nscaling = \"standard\"";
+    shop.change("scaling = \"standard\"", columns);
+    shop.change("[evaluation]\nfree_run = { steps = 10, starts = 5, lead_in = 60 }\n", "");
+    shop.change("bias_scaling = 0.2", "bias_scaling = 0.2, feedback_scaling = 0.5, noise = 1e-4");
+    shop.change("washout = 50", "washout = 120");
+    shop.train(&[]).done();
+    let both = waves(1000, 1400, NAMES);
+    shop.write("other.csv", &both);
+    let json = shop.run(&["evaluate", "model", "--data", "other.csv", "--json"], "").done();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let measured = json["scores"]["nrmse"].as_f64().unwrap();
+    let (_, truth) = rows(&both);
+    let truth: Vec<f64> = truth[120..].iter().map(|row| row[1]).collect();
+    let error = |input: &str| {
+        let (_, said) = rows(&shop.run(&["forecast", "model"], input).done());
+        assert_eq!(said.len(), 400);
+        let said: Vec<f64> = said[120..].iter().map(|row| row[0]).collect();
+        recurrent_reservoir::metrics::nrmse(&said, &truth)
+    };
+    let taught = error(&both);
+    assert!((taught / measured - 1.0).abs() < 1e-6, "{taught}, measured {measured}");
+    // Without the column that it says there is nothing to teach it.
+    let east: String =
+        both.lines().map(|line| format!("{}\n", line.split_once(',').unwrap().0)).collect();
+    let untaught = error(&east);
+    assert!((untaught / measured - 1.0).abs() > 1e-3, "{untaught}, measured {measured}");
+}
+
 #[test]
 fn a_forecaster_leaves_a_whole_folder_and_goes_on_with_the_same_bits() {
     let (whole, parts) = (shop(FORECASTER), shop(FORECASTER));

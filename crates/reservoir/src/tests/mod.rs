@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod cell;
+mod memory;
 mod parts;
 mod search;
 
@@ -391,6 +392,31 @@ fn an_exact_readout_runs_freely_as_it_is_taught() {
     assert_near(free.values(), &sine[500..], 1e-6);
 }
 
+/// ESN-7: what is said while the truth is forced is what would have been said to each step, in any number of parts.
+#[test]
+fn what_is_said_while_taught_is_heard_from_the_truth() {
+    let reservoir = ReservoirConfig { feedback_scaling: 0.5, ..small() };
+    let mut network = one(reservoir).init(1, 1).unwrap();
+    let [u, d] = Series::of(signals::mackey_glass(17, 2600, 1)).ahead(1);
+    network.fit(&[(u.slice(0..600), d.slice(0..600))]).unwrap();
+    let mut whole = network.start();
+    let taught = network.run_taught(&u, &d, &mut whole).unwrap();
+    let mut state = network.start();
+    for t in 0..u.steps() {
+        let (u, d) = (u.slice(t..t + 1), d.slice(t..t + 1));
+        let said = network.run(&u, &mut state.clone()).unwrap();
+        assert_near(said.values(), taught.row(t), 1e-11);
+        network.warm_up(&u, &d, &mut state).unwrap();
+    }
+    assert_eq!(whole.output(), state.output());
+    let alone = network.run(&u, &mut network.start()).unwrap();
+    assert!((alone.values()[1] - taught.values()[1]).abs() > 1e-6);
+    assert_eq!(
+        network.run_taught(&u, &d.slice(0..5), &mut network.start()).unwrap_err(),
+        ReservoirError::Steps { series: 0, inputs: 2599, targets: 5 }
+    );
+}
+
 /// ESN-8: the recipe of GMD 148 on Mackey–Glass, median of five seeds.
 #[test]
 fn mackey_glass_is_foretold_84_steps_ahead() {
@@ -404,6 +430,34 @@ fn mackey_glass_is_foretold_84_steps_ahead() {
         .collect();
     errors.sort_by(f64::total_cmp);
     assert!(errors[2] < 1.5e-3, "{errors:?}");
+}
+
+/// The same network is nearer with a `λ` that free runs over the end of what is learned have chosen, whatever comes
+/// behind; it is the one that is best where each is tried anew.
+#[test]
+fn free_runs_choose_a_regularization() {
+    let s = mackey_glass::squashed(17, 3000, 1);
+    let test = mackey_glass::squashed(17, 10 * 1084, 2);
+    let mut errors: Vec<f64> = (1..=5)
+        .map(|seed| {
+            let config = mackey_glass::gmd_148(seed);
+            let network = mackey_glass::learn_by_free_runs(&config, &s).unwrap();
+            mackey_glass::nrmse84(&network, &test).unwrap()
+        })
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    assert!(errors[2] < 5e-4, "{errors:?}");
+
+    let config = mackey_glass::gmd_148(1);
+    let error = |lambda: f64| {
+        let config = EsnConfig { regularization: lambda, ..config.clone() };
+        let network = mackey_glass::learn(&config, &s[..2400]).unwrap();
+        mackey_glass::free_error(&network, &s, 2400).unwrap()
+    };
+    let best = |a: &f64, b: &f64| error(*a).total_cmp(&error(*b));
+    let best = mackey_glass::LAMBDAS.into_iter().min_by(best).unwrap();
+    let chosen = mackey_glass::learn_by_free_runs(&config, &s).unwrap();
+    assert_eq!(chosen.config().regularization, best);
 }
 
 /// ESN-8: NARMA-10, and that it takes more than a linear memory of the input.
