@@ -1,0 +1,3 @@
+//! What holds for the models of all crates together.
+
+mod every_backend;
