@@ -19,7 +19,10 @@ const PALETTE: [RGBColor; 7] = [
 const WIDTH: u32 = 900;
 const LABELS: i32 = 300;
 const ROW: i32 = 18;
-const TOP: i32 = 70;
+/// Where names of sides begin.
+const LEGEND: i32 = 48;
+/// The names of sides in a line.
+const ABREAST: usize = 6;
 const BOTTOM: i32 = 40;
 
 /// The library cannot draw it.
@@ -40,12 +43,6 @@ pub fn picture(rows: &[Row]) -> Result<String, PictureError> {
 }
 
 fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error>> {
-    let bottom = TOP + ROW * rows.len() as i32;
-    let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let text =
-        |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
-    root.draw(&text("Seconds for one run; shorter is better".to_owned(), 20, 12, 18))?;
     let all = || rows.iter().flat_map(|row| &row.sides);
     let mut sides: Vec<&str> = Vec::new();
     for side in all() {
@@ -53,6 +50,13 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error
             sides.push(&side.side);
         }
     }
+    let top = LEGEND + 4 + ROW * sides.len().div_ceil(ABREAST) as i32;
+    let bottom = top + ROW * rows.len() as i32;
+    let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let text =
+        |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
+    root.draw(&text("Seconds for one run; shorter is better".to_owned(), 20, 12, 18))?;
     let least = all().map(|side| side.seconds).fold(f64::INFINITY, f64::min).log10().floor();
     let most = all().map(|side| side.seconds).fold(f64::NEG_INFINITY, f64::max).log10().ceil();
     let span = (most - least).max(1.0);
@@ -63,26 +67,35 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error
     if !rows.is_empty() {
         for power in least as i32..=most as i32 {
             let x = place(10f64.powi(power));
-            root.draw(&PathElement::new([(x, TOP - 4), (x, bottom)], BLACK.mix(0.2)))?;
+            root.draw(&PathElement::new([(x, top - 4), (x, bottom)], BLACK.mix(0.2)))?;
             root.draw(&text(seconds(10f64.powi(power)), x - 16, bottom + 8, 13))?;
         }
     }
-    for (row, y) in rows.iter().zip((0..).map(|n| TOP + ROW * n + ROW / 2)) {
+    for (row, y) in rows.iter().zip((0..).map(|n| top + ROW * n + ROW / 2)) {
         root.draw(&text(row.case.clone(), 20, y - 7, 13))?;
         root.draw(&PathElement::new([(LABELS, y), (right, y)], BLACK.mix(0.08)))?;
         for side in &row.sides {
             let number = sides.iter().position(|name| *name == side.side).unwrap_or_default();
-            let colour = PALETTE[number % PALETTE.len()];
-            root.draw(&Circle::new((place(side.seconds), y), 5, colour.filled()))?;
+            root.draw(&Circle::new((place(side.seconds), y), 5, style(number)))?;
         }
     }
     for (number, name) in sides.iter().enumerate() {
-        let x = LABELS + 130 * number as i32;
-        root.draw(&Circle::new((x, 48), 5, PALETTE[number % PALETTE.len()].filled()))?;
-        root.draw(&text((*name).to_owned(), x + 10, 41, 14))?;
+        let x = 25 + (WIDTH as i32 - 40) / ABREAST as i32 * (number % ABREAST) as i32;
+        let y = LEGEND + ROW * (number / ABREAST) as i32;
+        root.draw(&Circle::new((x, y), 5, style(number)))?;
+        root.draw(&text((*name).to_owned(), x + 10, y - 7, 14))?;
     }
     root.present()?;
     Ok(())
+}
+
+/// How the dots of a side look: of one colour, and beyond the last colour rings.
+fn style(number: usize) -> ShapeStyle {
+    let colour = PALETTE[number % PALETTE.len()];
+    match number / PALETTE.len() {
+        0 => colour.filled(),
+        _ => colour.stroke_width(2),
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +113,23 @@ mod tests {
         for text in ["ours on flex", "PyTorch", &Model::GNMT.name()] {
             assert!(svg.contains(text), "no {text}");
         }
+    }
+
+    /// Three backends with three sides each and a peer: all names are inside, and no two sides look alike.
+    #[test]
+    fn many_sides_stand_in_lines() {
+        let turns: Vec<Turns> = (0..10)
+            .map(|n| Turns { side: format!("side {n}"), seconds: vec![0.02, 0.03] })
+            .collect();
+        let row = Row::new(&step::all().next().unwrap(), &turns);
+        let svg = picture(&[row]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 20);
+        let places = svg.split("<text x=\"").skip(1);
+        let furthest = places.map(|at| at.split('"').next().unwrap().parse::<i32>().unwrap()).max();
+        assert!(furthest.unwrap() < WIDTH as i32 - 60, "{furthest:?}");
+        let looks: std::collections::HashSet<_> =
+            (0..10).map(|n| format!("{:?}", style(n))).collect();
+        assert_eq!(looks.len(), 10);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct Limits {
 ///
 /// If it cannot be opened.
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
-pub(crate) fn adapter_of(device: &Device) -> Option<Adapter> {
+pub fn adapter_of(device: &Device) -> Option<Adapter> {
     use burn::{backend::DispatchDevice, tensor::DType};
 
     let DispatchDevice::Cube(cube) = device.as_dispatch() else { return None };
@@ -104,7 +104,7 @@ pub(crate) fn adapter_of(device: &Device) -> Option<Adapter> {
 
 /// None: this program was built for the processor alone.
 #[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")))]
-pub(crate) fn adapter_of(_device: &Device) -> Option<Adapter> {
+pub fn adapter_of(_device: &Device) -> Option<Adapter> {
     None
 }
 

@@ -19,8 +19,9 @@ use recurrent_training::{
     Event, InOrder, Learn, Moment, Progress, TrainConfig, Training, validation_loss,
 };
 
+use super::backends;
 use crate::{
-    device::{DeviceName, Kind},
+    device::Kind,
     weights::{from_bytes, to_bytes},
 };
 
@@ -55,18 +56,6 @@ struct Trained {
     output: Output,
     /// Its weights as a file.
     file: Vec<u8>,
-}
-
-/// Every backend that is built in but for those that are another name for one that is.
-fn backends() -> Vec<(Kind, Device)> {
-    let built_in = Kind::ALL.into_iter().filter(|kind| kind.is_built_in());
-    // Where both are built in, they are one and the same.
-    let twice = |kind: &Kind| *kind == Kind::Vulkan && Kind::Wgpu.is_built_in();
-    let open = |kind: Kind| match (DeviceName { kind, number: None }).open() {
-        Ok(device) => (kind, device),
-        Err(error) => panic!("{} is built in and has to be tested: {error}", kind.name()),
-    };
-    built_in.filter(|kind| !twice(kind)).map(open).collect()
 }
 
 /// Trains the model on every backend and holds each to flex; then loads each on every other.
