@@ -115,13 +115,8 @@ fn route(cube: &burn::backend::CubeDevice) -> (AdapterKind, &'static str) {
 
     let CubeDevice::Wgpu(device) = cube else { return (AdapterKind::Discrete, "CUDA") };
     let kind = match device.kind {
-        WgpuDeviceKind::DiscreteGpu(_) => AdapterKind::Discrete,
-        WgpuDeviceKind::IntegratedGpu(_) => AdapterKind::Integrated,
-        WgpuDeviceKind::VirtualGpu(_) => AdapterKind::Virtual,
-        WgpuDeviceKind::Cpu => AdapterKind::Software,
-        WgpuDeviceKind::DefaultDevice | WgpuDeviceKind::Existing(_) | WgpuDeviceKind::Other(_) => {
-            AdapterKind::Other
-        }
+        WgpuDeviceKind::DefaultDevice => default_kind(),
+        _ => kind_of(&device.kind),
     };
     let interface = match device.backend {
         WgpuBackend::Auto => preferred_interface(),
@@ -132,6 +127,41 @@ fn route(cube: &burn::backend::CubeDevice) -> (AdapterKind, &'static str) {
         WgpuBackend::WebGpu => "WebGPU",
     };
     (kind, interface)
+}
+
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+fn kind_of(kind: &burn::backend::WgpuDeviceKind) -> AdapterKind {
+    use burn::backend::WgpuDeviceKind;
+
+    match kind {
+        WgpuDeviceKind::DiscreteGpu(_) => AdapterKind::Discrete,
+        WgpuDeviceKind::IntegratedGpu(_) => AdapterKind::Integrated,
+        WgpuDeviceKind::VirtualGpu(_) => AdapterKind::Virtual,
+        WgpuDeviceKind::Cpu => AdapterKind::Software,
+        WgpuDeviceKind::DefaultDevice | WgpuDeviceKind::Existing(_) | WgpuDeviceKind::Other(_) => {
+            AdapterKind::Other
+        }
+    }
+}
+
+/// What the preferred adapter is: what they all are. Where they differ, it cannot be told.
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+fn default_kind() -> AdapterKind {
+    use burn::{
+        backend::{CubeDevice, DispatchDevice},
+        tensor::DeviceType,
+    };
+
+    let kind = |device: &Device| match device.as_dispatch() {
+        DispatchDevice::Cube(CubeDevice::Wgpu(device)) => kind_of(&device.kind),
+        _ => AdapterKind::Other,
+    };
+    let there = Device::enumerate(DeviceType::Wgpu).into_vec();
+    let kinds: Vec<AdapterKind> = there.iter().map(kind).collect();
+    match kinds.split_first() {
+        Some((first, others)) if others.iter().all(|other| other == first) => *first,
+        _ => AdapterKind::Other,
+    }
 }
 
 /// The interface that is taken where none is asked for.
