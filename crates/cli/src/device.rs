@@ -54,7 +54,7 @@ impl Kind {
     }
 
     /// Whether it is one of several that are told apart by a number.
-    fn is_numbered(self) -> bool {
+    pub(crate) fn is_numbered(self) -> bool {
         match self {
             Self::Flex | Self::Ndarray => false,
             Self::Wgpu | Self::Vulkan | Self::Cuda => true,

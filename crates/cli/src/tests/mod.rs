@@ -1,5 +1,6 @@
 //! What holds for the models of all crates together, on every backend that is built in.
 
+mod absent_devices;
 mod every_backend;
 mod graphs;
 
