@@ -80,13 +80,18 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Box<dyn std::error::Error
         }
     }
     for (number, name) in sides.iter().enumerate() {
-        let x = 25 + (WIDTH as i32 - 40) / ABREAST as i32 * (number % ABREAST) as i32;
-        let y = LEGEND + ROW * (number / ABREAST) as i32;
+        let (x, y) = entry(number);
         root.draw(&Circle::new((x, y), 5, style(number)))?;
         root.draw(&text((*name).to_owned(), x + 10, y - 7, 14))?;
     }
     root.present()?;
     Ok(())
+}
+
+/// Where the dot of a side stands in front of its name.
+fn entry(number: usize) -> (i32, i32) {
+    let column = (WIDTH as i32 - 40) / ABREAST as i32;
+    (25 + column * (number % ABREAST) as i32, LEGEND + ROW * (number / ABREAST) as i32)
 }
 
 /// How the dots of a side look: of one colour, and beyond the last colour rings.
@@ -124,9 +129,10 @@ mod tests {
         let row = Row::new(&step::all().next().unwrap(), &turns);
         let svg = picture(&[row]).unwrap();
         assert_eq!(svg.matches("<circle").count(), 20);
-        let places = svg.split("<text x=\"").skip(1);
-        let furthest = places.map(|at| at.split('"').next().unwrap().parse::<i32>().unwrap()).max();
-        assert!(furthest.unwrap() < WIDTH as i32 - 60, "{furthest:?}");
+        let room = |n| WIDTH as i32 - entry(n).0;
+        assert!((0..10).all(|n| room(n) >= 140), "a name fits");
+        let entries: std::collections::HashSet<_> = (0..10).map(entry).collect();
+        assert_eq!(entries.len(), 10);
         let looks: std::collections::HashSet<_> =
             (0..10).map(|n| format!("{:?}", style(n))).collect();
         assert_eq!(looks.len(), 10);

@@ -312,28 +312,19 @@ mod tests {
     /// The same work on every backend that is built in, and what it is done on.
     #[test]
     fn every_backend_is_a_side() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, backends) = (folder.path().to_str().unwrap(), backends());
-        let arguments = [
-            "layer/rnn/16x20x64/training",
-            "--quick",
-            "--backends",
-            &backends,
-            "--json",
-            "--out",
-            path,
-        ];
-        let json: serde_json::Value = serde_json::from_str(&said(&arguments).unwrap()).unwrap();
-        let names: Vec<&str> = backends.split(',').collect();
-        let row = json["rows"].as_array().unwrap().last().unwrap();
-        let sides: Vec<_> = row["sides"].as_array().unwrap().iter().collect();
-        assert_eq!(sides.len(), names.len());
-        for ((side, name), device) in
-            sides.iter().zip(&names).zip(json["devices"].as_array().unwrap())
-        {
-            assert_eq!(side["side"], format!("ours on {name}"));
-            assert_eq!(device["name"], *name);
-            assert_eq!(device["adapter"].is_null(), ["flex", "ndarray"].contains(name));
+        let arguments = Arguments::parse_from(["benches", "--backends", &backends()]);
+        let opened = arguments.backends.iter().map(|name| (*name, name.open().unwrap()));
+        let devices: Vec<_> = opened.collect();
+        let on: Vec<Computes> = devices.iter().map(computes).collect();
+        let mut log = Vec::new();
+        let bench = Bench { arguments: &arguments, devices, peer: None, log: &mut log };
+        let cases = wanted(&["layer/rnn/16x20x64/training".to_owned()]).unwrap();
+        let mut sides = bench.own_sides(&*cases[0]);
+        assert_eq!(sides.len(), on.len());
+        for (side, on) in sides.iter_mut().zip(&on) {
+            assert_eq!(side.name(), format!("ours on {}", on.name));
+            assert_eq!(on.adapter.is_none(), ["flex", "ndarray"].contains(&on.name.as_str()));
+            assert!(side.run(1).unwrap() > 0.0);
         }
     }
 
