@@ -4,6 +4,7 @@ use std::{
     fmt,
     panic::{self, AssertUnwindSafe},
     str::FromStr,
+    sync::{Mutex, PoisonError},
 };
 
 use burn::tensor::{Device, Tensor};
@@ -194,6 +195,9 @@ fn preferred(first: Device) -> Device {
 
 /// Burn opens a GPU when it is first used, and panics if that fails.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // The hook is one for the whole process: what one takes away, another must not keep.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _alone = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(AssertUnwindSafe(work));
