@@ -18,6 +18,18 @@ pub type Work = Box<dyn FnMut()>;
 /// Named numbers that every side starts from: weights and inputs.
 pub type Numbers = BTreeMap<String, TensorData>;
 
+/// Which sides of a case compute on the processor, whatever the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnProcessor {
+    /// None: all compute on the device.
+    #[default]
+    None,
+    /// Ours; in single precision we compute on the device.
+    Ours,
+    /// All.
+    All,
+}
+
 /// Where a case is on a line of growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinePoint {
@@ -53,6 +65,11 @@ pub trait Case: fmt::Debug {
     /// Whether it is in the picture.
     fn is_pictured(&self) -> bool {
         true
+    }
+
+    /// Which sides compute on the processor, whatever the device: they are measured once, not for every device.
+    fn on_processor(&self) -> OnProcessor {
+        OnProcessor::None
     }
 
     /// The weights and inputs, the same at every call.

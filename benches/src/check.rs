@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use thiserror::Error;
 
 use crate::{
-    case::Case,
+    case::{Case, OnProcessor},
     peer::{Peer, PeerError},
 };
 
@@ -58,6 +58,24 @@ pub enum CheckError {
 pub fn with_burn(case: &dyn Case, device: &Device) -> Result<Option<Compared>, CheckError> {
     let theirs = case.burn_results(device);
     theirs.map(|theirs| compare(case, "Burn", &case.results(device), &theirs)).transpose()
+}
+
+/// Compares our side on `other` with our side on `device`, if the work is done there.
+///
+/// # Errors
+///
+/// If they differ.
+pub fn with_backend(
+    case: &dyn Case,
+    device: &Device,
+    other: &Device,
+) -> Result<Option<Compared>, CheckError> {
+    match case.on_processor() {
+        OnProcessor::None => {
+            compare(case, "another backend", &case.results(device), &case.results(other)).map(Some)
+        }
+        OnProcessor::Ours | OnProcessor::All => Ok(None),
+    }
 }
 
 /// Compares our side with a peer's, if it has one.

@@ -9,7 +9,7 @@ use recurrent_seq2seq::{
 use serde_json::{Value, json};
 
 use crate::{
-    case::{Case, Numbers, Work},
+    case::{Case, Numbers, OnProcessor, Work},
     model::Model,
 };
 
@@ -109,6 +109,13 @@ impl Case for DecodeCase {
 
     fn numbers(&self) -> Numbers {
         self.model.draw(&Device::flex()).numbers()
+    }
+
+    fn on_processor(&self) -> OnProcessor {
+        match self.weights {
+            Weights::Float => OnProcessor::None,
+            Weights::Int8 => OnProcessor::Ours,
+        }
     }
 
     fn ours(&self, device: &Device) -> Work {

@@ -7,7 +7,7 @@ use recurrent_kernels::{
 };
 use serde_json::{Value, json};
 
-use crate::case::{Case, Numbers, Work, uniform};
+use crate::case::{Case, Numbers, OnProcessor, Work, uniform};
 
 /// `x · W`, `x` of `[B, K]` rounded on the way, `W` of `[K, N]` rounded before. The 8-bit side computes
 /// on the CPU, whatever the device.
@@ -62,6 +62,10 @@ impl Case for Int8Product {
         let x = uniform(&[self.rows, self.inputs], 1.0, 1);
         let w = uniform(&[self.inputs, self.outputs], 1.0, 2);
         Numbers::from([("x".to_owned(), x), ("w".to_owned(), w)])
+    }
+
+    fn on_processor(&self) -> OnProcessor {
+        OnProcessor::Ours
     }
 
     fn ours(&self, _: &Device) -> Work {

@@ -21,11 +21,15 @@ const PALETTE: [RGBColor; 7] = [
 const WIDTH: u32 = 900;
 const LABELS: i32 = 300;
 const ROW: i32 = 18;
-const TOP: i32 = 70;
+/// Where names of sides begin.
+const LEGEND: i32 = 48;
+/// The names of sides in a line.
+const ABREAST: usize = 6;
 const BOTTOM: i32 = 40;
 
 const PANEL: u32 = 280;
-const LEGEND: u32 = 230;
+/// Where the names of lines are.
+const NAMES: u32 = 230;
 
 /// The library cannot draw it.
 #[derive(Debug, Error)]
@@ -75,7 +79,7 @@ fn draw_lines(lines: &[Line], area: &DrawingArea<SVGBackend<'_>, Shift>) -> Resu
     let points = || lines.iter().flat_map(|line| &line.points);
     let places = around(points().map(|point| point.at as f64));
     let times = around(points().map(|point| point.seconds));
-    let (left, right) = area.split_horizontally(WIDTH - LEGEND);
+    let (left, right) = area.split_horizontally(WIDTH - NAMES);
     let mut chart = ChartBuilder::on(&left)
         .margin(12)
         .x_label_area_size(44)
@@ -117,12 +121,6 @@ fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Failure> {
-    let bottom = TOP + ROW * rows.len() as i32;
-    let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let text =
-        |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
-    root.draw(&text("Seconds for one run; shorter is better".to_owned(), 20, 12, 18))?;
     let all = || rows.iter().flat_map(|row| &row.sides);
     let mut sides: Vec<&str> = Vec::new();
     for side in all() {
@@ -130,6 +128,13 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Failure> {
             sides.push(&side.side);
         }
     }
+    let top = LEGEND + 4 + ROW * sides.len().div_ceil(ABREAST) as i32;
+    let bottom = top + ROW * rows.len() as i32;
+    let root = SVGBackend::with_string(svg, (WIDTH, (bottom + BOTTOM) as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let text =
+        |text: String, x: i32, y: i32, size: i32| Text::new(text, (x, y), ("sans-serif", size));
+    root.draw(&text("Seconds for one run; shorter is better".to_owned(), 20, 12, 18))?;
     let least = all().map(|side| side.seconds).fold(f64::INFINITY, f64::min).log10().floor();
     let most = all().map(|side| side.seconds).fold(f64::NEG_INFINITY, f64::max).log10().ceil();
     let span = (most - least).max(1.0);
@@ -140,26 +145,40 @@ fn draw(svg: &mut String, rows: &[&Row]) -> Result<(), Failure> {
     if !rows.is_empty() {
         for power in least as i32..=most as i32 {
             let x = place(10f64.powi(power));
-            root.draw(&PathElement::new([(x, TOP - 4), (x, bottom)], BLACK.mix(0.2)))?;
+            root.draw(&PathElement::new([(x, top - 4), (x, bottom)], BLACK.mix(0.2)))?;
             root.draw(&text(seconds(10f64.powi(power)), x - 16, bottom + 8, 13))?;
         }
     }
-    for (row, y) in rows.iter().zip((0..).map(|n| TOP + ROW * n + ROW / 2)) {
+    for (row, y) in rows.iter().zip((0..).map(|n| top + ROW * n + ROW / 2)) {
         root.draw(&text(row.case.clone(), 20, y - 7, 13))?;
         root.draw(&PathElement::new([(LABELS, y), (right, y)], BLACK.mix(0.08)))?;
         for side in &row.sides {
             let number = sides.iter().position(|name| *name == side.side).unwrap_or_default();
-            let colour = PALETTE[number % PALETTE.len()];
-            root.draw(&Circle::new((place(side.seconds), y), 5, colour.filled()))?;
+            root.draw(&Circle::new((place(side.seconds), y), 5, style(number)))?;
         }
     }
     for (number, name) in sides.iter().enumerate() {
-        let x = LABELS + 130 * number as i32;
-        root.draw(&Circle::new((x, 48), 5, PALETTE[number % PALETTE.len()].filled()))?;
-        root.draw(&text((*name).to_owned(), x + 10, 41, 14))?;
+        let (x, y) = entry(number);
+        root.draw(&Circle::new((x, y), 5, style(number)))?;
+        root.draw(&text((*name).to_owned(), x + 10, y - 7, 14))?;
     }
     root.present()?;
     Ok(())
+}
+
+/// Where the dot of a side stands in front of its name.
+fn entry(number: usize) -> (i32, i32) {
+    let column = (WIDTH as i32 - 40) / ABREAST as i32;
+    (25 + column * (number % ABREAST) as i32, LEGEND + ROW * (number / ABREAST) as i32)
+}
+
+/// How the dots of a side look: of one colour, and beyond the last colour rings.
+fn style(number: usize) -> ShapeStyle {
+    let colour = PALETTE[number % PALETTE.len()];
+    match number / PALETTE.len() {
+        0 => colour.filled(),
+        _ => colour.stroke_width(2),
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +225,24 @@ mod tests {
         }
         let one = Line::new("T", "ours".to_owned(), lines[0].points[..1].to_vec());
         assert!(growth(&[one]).unwrap().contains("ours: exponent –"));
+    }
+
+    /// Three backends with three sides each and a peer: all names are inside, and no two sides look alike.
+    #[test]
+    fn many_sides_stand_in_lines() {
+        let turns: Vec<Turns> = (0..10)
+            .map(|n| Turns { side: format!("side {n}"), seconds: vec![0.02, 0.03] })
+            .collect();
+        let row = Row::new(&step::all().next().unwrap(), &turns);
+        let svg = picture(&[row]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 20);
+        let room = |n| WIDTH as i32 - entry(n).0;
+        assert!((0..10).all(|n| room(n) >= 140), "a name fits");
+        let entries: std::collections::HashSet<_> = (0..10).map(entry).collect();
+        assert_eq!(entries.len(), 10);
+        let looks: std::collections::HashSet<_> =
+            (0..10).map(|n| format!("{:?}", style(n))).collect();
+        assert_eq!(looks.len(), 10);
     }
 
     #[test]

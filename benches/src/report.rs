@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use recurrent::adapter::Adapter;
 use serde::Serialize;
 
 use crate::{
@@ -20,13 +21,27 @@ pub struct Report {
     pub quick: bool,
     /// Processes that wanted to run before and after, over the last minute, ours among them.
     pub load: [f64; 2],
-    /// Floating-point operations a second in the best turn of any product by any side, in thousand
-    /// millions.
+    /// What computes, under the names that sides have.
+    pub devices: Vec<Computes>,
+    /// Floating-point operations a second in the best turn of any product by any side on the processor, in
+    /// thousand millions.
     pub peak_gflops: f64,
     /// One a case.
     pub rows: Vec<Row>,
     /// One a line of `growth`.
     pub lines: Vec<Line>,
+}
+
+/// A device that sides compute on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Computes {
+    /// Its name: `wgpu:0`.
+    pub name: String,
+    /// What it is; nothing where it is the processor.
+    pub adapter: Option<Adapter>,
+    /// Floating-point operations a second in the best turn of any product there, in thousand millions; nothing
+    /// where it is the processor.
+    pub peak_gflops: Option<f64>,
 }
 
 /// One case.
@@ -53,7 +68,7 @@ pub struct SideTime {
     pub best: f64,
     /// Turns.
     pub turns: usize,
-    /// How much of the best product's speed it has.
+    /// How much it has of the speed of the best product on the processor, or on the adapter it is on.
     pub share_of_peak: Option<f64>,
     /// How many times the time of the first side it takes.
     pub ratio: Ratio,
@@ -141,20 +156,58 @@ impl Line {
 }
 
 impl Report {
-    /// Fills in how every side stands to the best product.
+    /// Fills in how every side stands to the best product on what it computes on.
     pub fn compare_with_peak(&mut self) {
-        let products = self.rows.iter().filter(|row| row.family() == "product");
-        let speeds = products.flat_map(|row| {
-            let flops = row.flops.unwrap_or(0.0);
-            row.sides.iter().map(move |side| flops / side.best)
-        });
-        let peak = speeds.fold(0.0, f64::max);
-        self.peak_gflops = peak / 1e9;
+        self.peak_gflops = self.peak_on(None) / 1e9;
+        let adapters: Vec<String> = self.adapters().map(|device| device.name.clone()).collect();
+        let peaks: Vec<(&String, f64)> =
+            adapters.iter().map(|name| (name, self.peak_on(Some(name)))).collect();
+        for device in &mut self.devices {
+            let peak = peaks.iter().find(|(name, _)| **name == device.name);
+            device.peak_gflops = peak.map(|(_, peak)| peak / 1e9);
+        }
         for row in &mut self.rows {
             for side in &mut row.sides {
+                let on = peaks.iter().find(|(name, _)| is_on(&side.side, name));
+                let peak = on.map_or(self.peak_gflops * 1e9, |(_, peak)| *peak);
                 side.share_of_peak = row.flops.map(|flops| flops / side.seconds / peak);
             }
         }
+    }
+
+    /// The devices that are not the processor.
+    fn adapters(&self) -> impl Iterator<Item = &Computes> {
+        self.devices.iter().filter(|device| device.adapter.is_some())
+    }
+
+    /// Operations a second in the best turn of any product on an adapter, or on the processor.
+    fn peak_on(&self, adapter: Option<&str>) -> f64 {
+        let is_there = |side: &str| match adapter {
+            Some(name) => is_on(side, name),
+            None => !self.adapters().any(|device| is_on(side, &device.name)),
+        };
+        let products = self.rows.iter().filter(|row| row.family() == "product");
+        let speeds = products.flat_map(|row| {
+            let sides = row.sides.iter().filter(|side| is_there(&side.side));
+            sides.map(|side| row.flops.unwrap_or(0.0) / side.best)
+        });
+        speeds.fold(0.0, f64::max)
+    }
+
+    /// A line for each adapter.
+    fn adapters_as_text(&self) -> String {
+        let mut text = String::new();
+        for Computes { name, adapter, peak_gflops } in &self.devices {
+            let (Some(adapter), Some(peak)) = (adapter, peak_gflops) else { continue };
+            let Adapter { name: called, kind, interface, kernels, .. } = adapter;
+            let _ = write!(
+                text,
+                "\n\n`{name}` is {called} ({}, by {interface}, kernels as {kernels}); the best product there \
+                 reaches {peak:.0} GFLOP/s.",
+                kind.name()
+            );
+        }
+        text
     }
 
     /// The report as Markdown.
@@ -165,11 +218,16 @@ impl Report {
         let _ = writeln!(
             text,
             "# Benchmarks\n\n{}, {} threads, load {:.1} before and {:.1} after; the best product reaches \
-             {:.0} GFLOP/s.{quick}\n\n\
-             Times are medians, in brackets the best turn. Behind them is the share of that product's \
-             speed, and how many times the first side's time it is, with the quartiles of the pairs: \
+             {:.0} GFLOP/s.{quick}{}\n\n\
+             Times are medians, in brackets the best turn. Behind them is the share of the speed of the best \
+             product on the same hardware, and how many times the first side's time it is, with the quartiles of the pairs: \
              above 1 the first side is faster. How it is measured: `docs/benchmarks.md`.",
-            self.processor, self.threads, self.load[0], self.load[1], self.peak_gflops
+            self.processor,
+            self.threads,
+            self.load[0],
+            self.load[1],
+            self.peak_gflops,
+            self.adapters_as_text()
         );
         for family in self.rows.chunk_by(|a, b| a.family() == b.family()) {
             write_family(&mut text, family);
@@ -186,6 +244,11 @@ impl Report {
         }
         text
     }
+}
+
+/// Whether a side computes on the device of this name.
+fn is_on(side: &str, device: &str) -> bool {
+    side.strip_suffix(device).is_some_and(|rest| rest.ends_with(" on "))
 }
 
 fn write_family(text: &mut String, rows: &[Row]) {
@@ -239,6 +302,8 @@ pub fn seconds(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use recurrent::adapter::{AdapterKind, Limits};
+
     use super::*;
     use crate::product::Product;
 
@@ -264,6 +329,45 @@ mod tests {
             text.contains(
                 "| product/1000 | 20.0 ms (20.0 ms), 50 % | 10.0 ms (10.0 ms), 100 %, ×0.5"
             ),
+            "{text}"
+        );
+    }
+
+    /// A GPU is compared with itself, and says what it is.
+    #[test]
+    fn what_is_not_the_processor_has_a_peak_of_its_own() {
+        let limits = Limits {
+            buffer: 1 << 30,
+            shared_memory: 1 << 15,
+            workgroup: 256,
+            workgroups: [65535; 3],
+            bindings: 7,
+            plane: [32, 32],
+            floats: vec!["f32"],
+        };
+        let adapter = Adapter {
+            name: "a card".to_owned(),
+            kind: AdapterKind::Discrete,
+            interface: "Vulkan".to_owned(),
+            kernels: "SPIR-V".to_owned(),
+            limits,
+        };
+        let device =
+            |name: &str, adapter| Computes { name: name.to_owned(), adapter, peak_gflops: None };
+        let turns = [turns("ours on flex", &[0.02]), turns("ours on wgpu:1", &[0.0002])];
+        let mut report = Report {
+            rows: vec![Row::new(&Product { size: 1000 }, &turns)],
+            devices: vec![device("flex", None), device("wgpu:1", Some(adapter))],
+            ..Report::default()
+        };
+        report.compare_with_peak();
+        assert!((report.peak_gflops - 100.0).abs() < 1e-9);
+        assert!((report.devices[1].peak_gflops.unwrap() - 10_000.0).abs() < 1e-6);
+        assert_eq!(report.devices[0].peak_gflops, None);
+        let text = report.markdown();
+        assert!(text.contains("| 20.0 ms (20.0 ms), 100 % | 200 µs (200 µs), 100 %"), "{text}");
+        assert!(
+            text.contains("`wgpu:1` is a card (discrete, by Vulkan, kernels as SPIR-V); the best"),
             "{text}"
         );
     }

@@ -14,7 +14,7 @@ use recurrent_reservoir::{
 use serde_json::{Value, json};
 
 use crate::{
-    case::{Case, LinePoint, Numbers, Work},
+    case::{Case, LinePoint, Numbers, OnProcessor, Work},
     peer::PeerName,
 };
 
@@ -256,6 +256,10 @@ impl Case for ReservoirCase {
                 ])
             }
         }
+    }
+
+    fn on_processor(&self) -> OnProcessor {
+        OnProcessor::All
     }
 
     fn ours(&self, _: &Device) -> Work {

@@ -5,6 +5,7 @@ use std::{cell::RefCell, fs, io::Write, rc::Rc};
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use recurrent::{
+    adapter::adapter_of,
     atomic::{make_folder, write_atomically},
     device::{DeviceName, Kind},
 };
@@ -12,14 +13,14 @@ use thiserror::Error;
 
 use crate::{
     args::{Arguments, Own},
-    case::{Case, LinePoint, all, is_wanted, small},
+    case::{Case, LinePoint, OnProcessor, all, is_wanted, small},
     check,
     measure::{Effort, Local, Side, alternate},
     memory,
     peer::{Peer, PeerError, Prepared},
     picture::{growth, picture},
     product,
-    report::{Line, Point, Report, Row, seconds},
+    report::{Computes, Line, Point, Report, Row, seconds},
 };
 
 /// No case is named like this.
@@ -103,7 +104,7 @@ fn compare(
     peer: Option<&RefCell<Peer>>,
     out: &mut dyn Write,
 ) -> Result<()> {
-    for (name, device) in devices {
+    for (place, (name, device)) in devices.iter().enumerate() {
         for case in small() {
             let mut show = |side: &str, compared: Option<check::Compared>| match compared {
                 Some(check::Compared { count, difference }) => {
@@ -112,6 +113,11 @@ fn compare(
                 }
                 None => Ok(()),
             };
+            if place > 0 {
+                let (first, on_first) = &devices[0];
+                let compared = check::with_backend(&*case, on_first, device)?;
+                show(&format!("ours on {first}"), compared)?;
+            }
             show("Burn", check::with_burn(&*case, device)?)?;
             if let Some(peer) = peer {
                 let compared = check::with_peer(&*case, device, &mut peer.borrow_mut())?;
@@ -135,6 +141,7 @@ impl Bench<'_> {
             processor: processor(),
             threads: self.arguments.threads.get(),
             quick: self.arguments.ways.quick,
+            devices: self.devices.iter().map(computes).collect(),
             ..Report::default()
         };
         report.load[0] = load();
@@ -154,20 +161,28 @@ impl Bench<'_> {
         if self.arguments.ways.quick { Effort::QUICK } else { Effort::FULL }
     }
 
+    /// The sides inside this process: ours on every device, then ours in single precision, then Burn's.
+    fn own_sides(&self, case: &dyn Case) -> Vec<Box<dyn Side>> {
+        let processor = [(DeviceName::default(), Device::flex())];
+        let devices = self.devices.as_slice();
+        let (ours, single) = match case.on_processor() {
+            OnProcessor::None => (devices, devices),
+            OnProcessor::Ours => (&processor[..], devices),
+            OnProcessor::All => (&processor[..], &processor[..]),
+        };
+        let side = |what: &str, (name, device): &(DeviceName, Device), work| {
+            Box::new(Local::new(format!("{what} on {name}"), device.clone(), work)) as Box<dyn Side>
+        };
+        let mut sides: Vec<_> = ours.iter().map(|on| side("ours", on, case.ours(&on.1))).collect();
+        let single = single.iter().filter_map(|on| Some((on, case.single_precision(&on.1)?)));
+        sides.extend(single.map(|(on, work)| side("f32", on, work)));
+        let burn = devices.iter().filter_map(|on| Some((on, case.burn(&on.1)?)));
+        sides.extend(burn.map(|(on, work)| side("Burn", on, work)));
+        sides
+    }
+
     fn row(&mut self, case: &dyn Case) -> Result<Row> {
-        let mut sides: Vec<Box<dyn Side>> = Vec::new();
-        for (name, device) in &self.devices {
-            let side = format!("ours on {name}");
-            sides.push(Box::new(Local::new(side, device.clone(), case.ours(device))));
-            if let Some(work) = case.single_precision(device) {
-                let side = format!("f32 on {name}");
-                sides.push(Box::new(Local::new(side, device.clone(), work)));
-            }
-            if let Some(work) = case.burn(device) {
-                let side = format!("Burn on {name}");
-                sides.push(Box::new(Local::new(side, device.clone(), work)));
-            }
-        }
+        let mut sides = self.own_sides(case);
         if let Some(peer) = &self.peer
             && peer.borrow_mut().prepare(case)?
         {
@@ -251,6 +266,10 @@ fn write_results(arguments: &Arguments, report: &Report) -> Result<()> {
     Ok(())
 }
 
+fn computes((name, device): &(DeviceName, Device)) -> Computes {
+    Computes { name: name.to_string(), adapter: adapter_of(device), peak_gflops: None }
+}
+
 /// What the processor calls itself.
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -287,6 +306,61 @@ mod tests {
         assert!(said(&["--list"]).unwrap().contains("layer/lstm/32x50x256/training-ragged\n"));
     }
 
+    /// The devices of this build, flex first, separated by commas.
+    fn backends() -> String {
+        let built_in = Kind::ALL.into_iter().filter(|kind| kind.is_built_in());
+        built_in.map(|kind| kind.name()).collect::<Vec<_>>().join(",")
+    }
+
+    /// The same work on every backend that is built in, and what it is done on.
+    #[test]
+    fn every_backend_is_a_side() {
+        let arguments = Arguments::parse_from(["benches", "--backends", &backends()]);
+        let opened = arguments.backends.iter().map(|name| (*name, name.open().unwrap()));
+        let devices: Vec<_> = opened.collect();
+        let on: Vec<Computes> = devices.iter().map(computes).collect();
+        let mut log = Vec::new();
+        let bench = Bench { arguments: &arguments, devices, peer: None, log: &mut log };
+        let cases = wanted(&["layer/rnn/16x20x64/training".to_owned()]).unwrap();
+        let mut sides = bench.own_sides(&*cases[0]);
+        assert_eq!(sides.len(), on.len());
+        for (side, on) in sides.iter_mut().zip(&on) {
+            assert_eq!(side.name(), format!("ours on {}", on.name));
+            assert_eq!(on.adapter.is_none(), ["flex", "ndarray"].contains(&on.name.as_str()));
+            assert!(side.run(1).unwrap() > 0.0);
+        }
+    }
+
+    /// What comes out on every backend that is built in is what comes out on flex.
+    #[test]
+    fn backends_do_the_same_work() {
+        let said = said(&["--check", "--backends", &backends()]).unwrap();
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_built_in()).skip(1) {
+            let compared = format!(" on {}, ours on flex: ", kind.name());
+            let count = said.lines().filter(|line| line.contains(&compared)).count();
+            let on_device =
+                small().iter().filter(|case| case.on_processor() == OnProcessor::None).count();
+            assert_eq!(count, on_device, "{said}");
+        }
+    }
+
+    #[test]
+    fn work_on_the_processor_is_done_once() {
+        let backends = [DeviceName::default(); 2];
+        let arguments = Arguments::parse_from(["benches"]);
+        let devices = backends.map(|name| (name, Device::flex())).into();
+        let mut log = Vec::new();
+        let bench = Bench { arguments: &arguments, devices, peer: None, log: &mut log };
+        let sides = |case: &str| {
+            let cases = wanted(&[case.to_owned()]).unwrap();
+            let sides = bench.own_sides(&*cases[0]);
+            sides.iter().map(|side| side.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(sides("step/g2p"), ["ours on flex"; 2]);
+        assert_eq!(sides("int8"), ["ours on flex", "f32 on flex", "f32 on flex"]);
+        assert_eq!(sides("reservoir/harvest"), ["ours on flex", "f32 on flex"]);
+    }
+
     #[test]
     fn what_is_wrong_is_refused() {
         let error = said(&["layers"]).unwrap_err().to_string();
@@ -304,6 +378,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&said(&arguments).unwrap()).unwrap();
         assert_eq!(json["rows"].as_array().unwrap().len(), 3 + 3);
         assert!(json["peak_gflops"].as_f64().unwrap() > 0.0);
+        assert_eq!(json["devices"][0]["name"], "flex");
         for file in ["benchmarks.json", "benchmarks.svg", "benchmarks.md"] {
             assert!(path.join(file).exists(), "{file}");
         }

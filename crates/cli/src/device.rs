@@ -4,10 +4,13 @@ use std::{
     fmt,
     panic::{self, AssertUnwindSafe},
     str::FromStr,
+    sync::{Mutex, PoisonError},
 };
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use thiserror::Error;
+
+use crate::adapter::{Adapter, adapter_of};
 
 /// A kind of device, and which part of Burn computes there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +55,7 @@ impl Kind {
     }
 
     /// Whether it is one of several that are told apart by a number.
-    fn is_numbered(self) -> bool {
+    pub(crate) fn is_numbered(self) -> bool {
         match self {
             Self::Flex | Self::Ndarray => false,
             Self::Wgpu | Self::Vulkan | Self::Cuda => true,
@@ -79,6 +82,21 @@ impl Kind {
             Self::Vulkan => vulkan(),
             Self::Cuda => cuda(),
         }
+    }
+
+    /// The devices of this kind that this machine has, by their names, each opened and tried out: what is known
+    /// of it, or why it cannot be used.
+    pub fn probed(self) -> Vec<(DeviceName, Result<Option<Adapter>, DeviceError>)> {
+        let probe = |(number, device): (usize, Device)| {
+            let number = self.is_numbered().then_some(number);
+            let name = DeviceName { kind: self, number };
+            let adapter = guarded(|| {
+                computes(&device)?;
+                Ok(adapter_of(&device))
+            });
+            (name, adapter.map_err(|reason| DeviceError::Broken { name, reason }))
+        };
+        self.present().into_iter().enumerate().map(probe).collect()
     }
 }
 
@@ -156,7 +174,9 @@ impl DeviceName {
             _ => present.swap_remove(number),
         };
         if self.kind.is_numbered() {
-            try_out(&device).map_err(|reason| DeviceError::Broken { name: self, reason })?;
+            // Better now than in the middle of a run.
+            guarded(|| device.sync().map_err(|error| error.to_string()))
+                .map_err(|reason| DeviceError::Broken { name: self, reason })?;
         }
         Ok(device)
     }
@@ -173,17 +193,25 @@ fn preferred(first: Device) -> Device {
     first
 }
 
-/// Burn opens a GPU when it is first used, and panics if that fails. Better now than in the middle
-/// of a run.
-fn try_out(device: &Device) -> Result<(), String> {
+/// Burn opens a GPU when it is first used, and panics if that fails.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    // The hook is one for the whole process: what one takes away, another must not keep.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _alone = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let result = panic::catch_unwind(AssertUnwindSafe(|| device.sync()));
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
     panic::set_hook(hook);
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(payload) => Err(message_of(payload.as_ref())),
+    result.unwrap_or_else(|payload| Err(message_of(payload.as_ref())))
+}
+
+/// Whether a device does a small calculation rightly.
+fn computes(device: &Device) -> Result<(), String> {
+    let squares = Tensor::<1>::from_data([1.0, 2.0, 3.0], device).square();
+    let squares: Vec<f32> = squares.into_data().iter::<f32>().collect();
+    match squares == [1.0, 4.0, 9.0] {
+        true => Ok(()),
+        false => Err(format!("it says that the squares of 1, 2 and 3 are {squares:?}")),
     }
 }
 
@@ -337,6 +365,41 @@ mod tests {
         assert_eq!(message(0), "device `cuda:3` is not on this machine, which has no cuda device");
         assert!(message(1).ends_with("only `cuda:0`"));
         assert!(message(3).ends_with("`cuda:0` to `cuda:2`"));
+    }
+
+    #[test]
+    fn what_is_present_is_tried_out() {
+        for kind in Kind::ALL {
+            let probed = kind.probed();
+            assert_eq!(probed.len(), kind.present().len());
+            for (name, adapter) in probed {
+                let adapter = adapter.unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(adapter.is_some(), kind.is_numbered(), "{name}");
+                assert_eq!(name.number.is_some(), kind.is_numbered(), "{name}");
+                let Some(Adapter { name, interface, limits, .. }) = adapter else { continue };
+                assert!(!name.is_empty() && !interface.is_empty());
+                assert!(limits.floats.contains(&"f32"), "{limits:?}");
+                // What WebGPU promises of every adapter.
+                assert!(limits.buffer >= 128 << 20 && limits.workgroup >= 256, "{limits:?}");
+                assert!(limits.shared_memory >= 16 << 10 && limits.bindings >= 7, "{limits:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_more_than_there_are_is_refused() {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_built_in() && kind.is_numbered()) {
+            let number = Some(kind.present().len());
+            let error = DeviceName { kind, number }.open().unwrap_err().to_string();
+            assert!(error.contains("is not on this machine, which has"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_driver_that_gives_up_is_an_error() {
+        let gives_up = || -> Result<(), String> { panic!("no {}", "memory") };
+        assert_eq!(guarded(gives_up), Err("no memory".to_owned()));
+        assert_eq!(guarded(|| Ok(1)), Ok(1));
     }
 
     #[test]

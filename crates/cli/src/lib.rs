@@ -6,7 +6,7 @@
 //! | what does a command do | [`commands`] |
 //! | what is learned from and measured on | [`data`] |
 //! | what does a configuration say, and where is it wrong | [`settings`] |
-//! | where does a model run | [`device`] |
+//! | where does a model run, and what is there | [`device`], [`adapter`] |
 //! | what is in the folder of a trained model | [`folder`], [`weights`], [`int8_weights`] |
 //! | under which keys does PyTorch have the weights | [`pytorch`] |
 //! | how does a file change in one piece | [`atomic`] |
@@ -25,6 +25,7 @@
 //! file, the line or field, the value and what it should have been; the process then ends with
 //! code 2.
 
+pub mod adapter;
 pub mod alignment;
 pub mod any_translator;
 pub mod args;
@@ -66,3 +67,6 @@ pub mod text_model;
 pub mod text_to_text;
 pub mod text_vae;
 pub mod weights;
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,9 @@ fn a_folder_that_is_no_model_is_refused() {
 #[case(&["train", "a.toml", "--device", "cuda:1"])]
 #[case(&["translate", "m", "--device", "cuda"])]
 #[case(&["evaluate", "m", "--data", "a.tsv", "--device", "cuda"])]
+#[case(&["score", "m", "--device", "cuda"])]
 #[case(&["generate", "m", "--device", "cuda"])]
+#[case(&["chat", "m", "--device", "cuda"])]
 fn a_device_that_is_not_built_in_names_its_feature(#[case] arguments: &[&str]) {
     let said = refused(arguments);
     assert!(said.contains("not in this build, build with `--features cuda`"), "{said}");
