@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::{
     Real,
     panels::Panels,
     simd::{Isa, Lanes, lanes},
-    threads::{self, LINE, Shared},
+    threads::{self, LINE, Shared, Team},
     tile::{self, MOST_ROWS, Panel, Rows, WIDEST},
 };
 
@@ -329,8 +330,13 @@ const SUMMED: usize = 256;
 /// Registers of a narrow panel.
 const NARROW: usize = 2;
 
-/// Tiles that are one piece of work: what they read stays in the second cache while all panels pass.
+/// Tiles that are one piece of work, at most: what they read stays in the second cache while all panels
+/// pass.
 const TOGETHER: usize = 8;
+
+/// Pieces of work that there are for each thread at least, as far as there are tiles: those at the bottom
+/// have more to do.
+const PIECES_EACH: usize = 3;
 
 /// `to += Σ_n a[n]ᵀ · a[n]` on and below the diagonal, for rows of `m` elements one behind the other; what else a
 /// tile there covers is written, too. The terms have the order of the rows.
@@ -343,34 +349,44 @@ pub(crate) fn lower_gram<F: Real>(a: &[F], m: usize, to: &mut [F]) {
     let isa = Isa::detected();
     let wide = isa.lanes::<F>() * NARROW;
     let (tiles, panels) = (m.div_ceil(COLUMNS), m.div_ceil(wide));
-    let to = Shared::new(to);
-    let (mut columns, mut right) = (Vec::new(), Vec::new());
-    for block in a.chunks(SUMMED * m) {
-        let starts: Vec<usize> = (0..block.len()).step_by(m).collect();
-        let (k, rows) = (starts.len(), Starts { elements: block, starts: &starts });
-        columns.reserve_exact(k * m);
-        right.clear();
-        right.resize(panels * k * wide, F::zero());
-        let (packed, panels_of) = (Shared::unwritten(&mut columns), Shared::new(&mut right));
-        let work = k * m * m / 2;
-        threads::each(tiles.div_ceil(TOGETHER), work, |part| {
-            for tile in part * TOGETHER..tiles.min((part + 1) * TOGETHER) {
-                let columns = tile * COLUMNS..m.min((tile + 1) * COLUMNS);
-                pack_columns(rows, 0..k, columns, k, packed);
+    let most = SUMMED.min(a.len() / m);
+    let (mut columns, mut right) =
+        (vec![F::zero(); most * m], vec![F::zero(); panels * most * wide]);
+    let (packed, panels_of, to) =
+        (Shared::new(&mut columns), Shared::new(&mut right), Shared::new(to));
+    let members = threads::parts(a.len() * m / 2);
+    let together = match members {
+        1 => TOGETHER,
+        _ => (tiles / (PIECES_EACH * members)).clamp(1, TOGETHER),
+    };
+    let pieces = tiles.div_ceil(together);
+    let blocks: Vec<(&[F], Vec<usize>)> =
+        a.chunks(SUMMED * m).map(|block| (block, (0..block.len()).step_by(m).collect())).collect();
+    let team = Team::new(pieces);
+    let member = |member| {
+        for (phase, piece) in team.walk(member, 2 * blocks.len()) {
+            let (block, starts) = &blocks[phase / 2];
+            let (k, rows) = (starts.len(), Starts { elements: block, starts });
+            if phase % 2 == 0 {
+                for tile in team.cut(piece, tiles) {
+                    let columns = tile * COLUMNS..m.min((tile + 1) * COLUMNS);
+                    pack_columns(rows, 0..k, columns, k, packed);
+                }
+                for panel in team.cut(piece, panels) {
+                    let columns = panel * wide..m.min((panel + 1) * wide);
+                    pack_panel(rows, columns, wide, panels_of);
+                }
+            } else {
+                // The lowest have the most to do, and are done first.
+                let first = (pieces - 1 - piece) * together * COLUMNS;
+                let chosen = first..m.min(first + together * COLUMNS);
+                isa.run(LowerGram { columns: packed, panels: panels_of, k, m, chosen, to });
             }
-        });
-        threads::each(panels.div_ceil(TOGETHER), work, |part| {
-            for panel in part * TOGETHER..panels.min((part + 1) * TOGETHER) {
-                pack_panel(rows, panel * wide..m.min((panel + 1) * wide), wide, panels_of);
-            }
-        });
-        let parts = tiles.div_ceil(TOGETHER);
-        threads::each(parts, work, |part| {
-            // The lowest have the most to do, and are done first.
-            let first = (parts - 1 - part) * TOGETHER * COLUMNS;
-            let chosen = first..m.min(first + TOGETHER * COLUMNS);
-            isa.run(LowerGram { columns: packed, panels: panels_of, k, m, chosen, to });
-        });
+        }
+    };
+    match members.min(pieces) {
+        1 => member(0),
+        members => (0..members).into_par_iter().with_max_len(1).for_each(member),
     }
 }
 
