@@ -8,8 +8,7 @@ use burn::{
 use burn_cubecl::CubeBackend;
 use cubecl::prelude::*;
 
-use super::{buffer, cast, element, uninitialised};
-use crate::cube::activation::through_tanh;
+use super::{activation::through_tanh, buffer, cast, contiguous, element, uninitialised};
 
 type Tensor = super::Float;
 
@@ -66,7 +65,7 @@ pub(super) fn backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor) -> (Tensor
     let [dq, dk] = [&q, &k].map(|like| uninitialised(like, like.shape().dims::<3>(), like.dtype()));
     let shares = uninitialised(&q, [batch * queries, width], DType::F32);
     let dim = CubeDim::new_1d(UNITS as u32);
-    let (grad, columns) = (super::contiguous(grad), width.div_ceil(UNITS) as u32);
+    let (grad, columns) = (contiguous(grad), width.div_ceil(UNITS) as u32);
     queries_backward::launch(
         &q.client,
         CubeCount::Static(columns, queries as u32, batch as u32),

@@ -8,11 +8,10 @@ use cubecl::prelude::*;
 use super::{
     Keep,
     activation::{sigmoid, through_sigmoid, through_tanh},
-    buffer, cast, columns, contiguous, element, on_device,
+    buffer, cast, contiguous, element, on_device,
     plan::{Form, Plan, Route, place_of, state_between},
-    product, row,
-    sums::{recurrent, stage, stride, unit},
-    transposed, uninitialised, with_first,
+    sums::{recurrent, stage_left, stage_state, stride, unit},
+    transposed, uninitialised, weights_backward, weights_forward, with_first,
 };
 use crate::{Direction, composed, gru::Update, ops::Course};
 
@@ -24,7 +23,6 @@ struct Kernel {
     form: Form,
     update: Update,
     direction: Direction,
-    keep: Keep,
 }
 
 /// Weights and initial state.
@@ -52,13 +50,7 @@ pub(super) fn forward(
     };
     let (x, w_h, lengths) = (contiguous(x), contiguous(w_h), on_device(&course.lengths, &states));
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Loop | Route::Step => w_h.clone(),
-            Route::Product => {
-                let before = direction.step(passes.start, steps).before;
-                product(row(&states, before), w_h.clone())
-            }
-        };
+        let weights = weights_forward(&plan, &passes, course, &states, &w_h);
         steps_forward::launch(
             &x.client,
             plan.count(),
@@ -74,7 +66,8 @@ pub(super) fn forward(
             steps as u32,
             batch as u32,
             hidden as u32,
-            Kernel { form: plan.form, update, direction, keep },
+            keep,
+            Kernel { form: plan.form, update, direction },
             element(&x),
         );
     }
@@ -98,13 +91,7 @@ pub(super) fn backward(
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (states, activated, w_h_t) = (contiguous(states), contiguous(activated), transposed(w_h));
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Product if passes.start > 0 => {
-                let left = direction.step(steps - passes.start, steps).t;
-                product(columns(row(&da, left), 0, width), w_h_t.clone())
-            }
-            Route::Loop | Route::Step | Route::Product => w_h_t.clone(),
-        };
+        let weights = weights_backward(&plan, &passes, course, &da, &w_h_t);
         steps_backward::launch(
             &grad.client,
             plan.count(),
@@ -121,7 +108,7 @@ pub(super) fn backward(
             steps as u32,
             batch as u32,
             hidden as u32,
-            Kernel { form: plan.form, update, direction, keep: Keep::Activations },
+            Kernel { form: plan.form, update, direction },
             element(&grad),
         );
     }
@@ -182,6 +169,7 @@ fn steps_forward<F: Float>(
     steps: u32,
     batch: u32,
     hidden: u32,
+    #[comptime] keep: Keep,
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
@@ -192,11 +180,16 @@ fn steps_forward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        let start = place_of(from as usize, steps, kernel.direction).before * state;
-        stage::<F>(&mut tile, &*states, start, row, batch, rows, hidden, hidden);
-        sync_cube();
-    }
+    stage_state::<F>(
+        &mut tile,
+        &*states,
+        from as usize,
+        steps,
+        batch,
+        hidden,
+        kernel.form,
+        kernel.direction,
+    );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;
@@ -241,7 +234,7 @@ fn steps_forward<F: Float>(
                         new.h = stepped.h;
                     }
                     states[place.after * state + at] = F::cast_from(new.h);
-                    if comptime!(kernel.keep == Keep::Activations) {
+                    if comptime!(keep == Keep::Activations) {
                         let kept = (place.t * batch + b) * 4 * hidden + j;
                         activated[kept] = F::cast_from(new.r);
                         activated[kept + hidden] = F::cast_from(new.z);
@@ -314,13 +307,17 @@ fn steps_backward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        if from > 0 {
-            let left = place_of(steps - from as usize, steps, kernel.direction).t;
-            stage::<F>(&mut tile, &*da, left * 4 * state, row, batch, rows, width, 4 * hidden);
-        }
-        sync_cube();
-    }
+    stage_left::<F>(
+        &mut tile,
+        &*da,
+        from as usize,
+        steps,
+        batch,
+        width,
+        4 * hidden,
+        kernel.form,
+        kernel.direction,
+    );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;

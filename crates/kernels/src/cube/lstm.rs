@@ -9,9 +9,8 @@ use super::{
     activation::{sigmoid, through_sigmoid, through_tanh},
     buffer, cast, contiguous, element, elementwise_count, elementwise_dim, on_device,
     plan::{Form, Plan, Route, place_of, state_between},
-    product, row,
-    sums::{recurrent, stage, stride, unit},
-    transposed, uninitialised,
+    sums::{recurrent, stage_left, stage_state, stride, unit},
+    transposed, uninitialised, weights_backward, weights_forward,
 };
 use crate::{Direction, composed, composed::lstm::weight_gradients, lstm::Gates, ops::Course};
 
@@ -97,7 +96,6 @@ struct Kernel {
     form: Form,
     cell: Cell,
     direction: Direction,
-    keep: Keep,
 }
 
 pub(super) fn forward(
@@ -136,15 +134,9 @@ pub(super) fn forward(
         keep,
         element(&x),
     );
-    let kernel = Kernel { form: plan.form, cell, direction, keep };
+    let kernel = Kernel { form: plan.form, cell, direction };
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Loop | Route::Step => w_h.clone(),
-            Route::Product => {
-                let before = direction.step(passes.start, steps).before;
-                product(row(&states, before), w_h.clone())
-            }
-        };
+        let weights = weights_forward(&plan, &passes, course, &states, &w_h);
         steps_forward::launch(
             &x.client,
             plan.count(),
@@ -163,6 +155,7 @@ pub(super) fn forward(
             batch as u32,
             hidden as u32,
             gates.clip().unwrap_or(0.0) as f32,
+            keep,
             kernel,
             element(&x),
         );
@@ -188,16 +181,9 @@ pub(super) fn backward(
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (activated, cells) = (contiguous(activated), contiguous(cells));
     let w_h_t = transposed(w_h);
-    let kernel =
-        Kernel { form: plan.form, cell: Cell::of(gates), direction, keep: Keep::Activations };
+    let kernel = Kernel { form: plan.form, cell: Cell::of(gates), direction };
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Product if passes.start > 0 => {
-                let left = direction.step(steps - passes.start, steps).t;
-                product(row(&da, left), w_h_t.clone())
-            }
-            Route::Loop | Route::Step | Route::Product => w_h_t.clone(),
-        };
+        let weights = weights_backward(&plan, &passes, course, &da, &w_h_t);
         steps_backward::launch(
             &grad.client,
             plan.count(),
@@ -346,6 +332,7 @@ fn steps_forward<F: Float>(
     batch: u32,
     hidden: u32,
     bound: f32,
+    #[comptime] keep: Keep,
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
@@ -359,11 +346,16 @@ fn steps_forward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        let start = place_of(from as usize, steps, kernel.direction).before * state;
-        stage::<F>(&mut tile, &*states, start, row, batch, rows, hidden, hidden);
-        sync_cube();
-    }
+    stage_state::<F>(
+        &mut tile,
+        &*states,
+        from as usize,
+        steps,
+        batch,
+        hidden,
+        kernel.form,
+        kernel.direction,
+    );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;
@@ -409,7 +401,7 @@ fn steps_forward<F: Float>(
                     if n + 1 == steps {
                         states[(steps + 1) * state + at] = F::cast_from(unit.c);
                     }
-                    if comptime!(kernel.keep == Keep::Activations) {
+                    if comptime!(keep == Keep::Activations) {
                         cells[place.after * state + at] = F::cast_from(unit.c);
                         let kept = Blocks { i: unit.i, f: unit.f, g: unit.g, o: unit.o };
                         write_blocks::<F>(activated, gates, &kept, hidden, kernel.cell);
@@ -591,13 +583,17 @@ fn steps_backward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        if from > 0 {
-            let left = place_of(steps - from as usize, steps, kernel.direction).t;
-            stage::<F>(&mut tile, &*da, left * batch * width, row, batch, rows, width, width);
-        }
-        sync_cube();
-    }
+    stage_left::<F>(
+        &mut tile,
+        &*da,
+        from as usize,
+        steps,
+        batch,
+        width,
+        width,
+        kernel.form,
+        kernel.direction,
+    );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;

@@ -4,7 +4,8 @@
 //! number of launches. A kernel here holds the product with the recurrent weights and the equations of
 //! the cell, so a step is one launch; a narrow recurrence takes all steps in one ([`plan`]). Nothing is
 //! read back. Sums are taken in a fixed order and in single precision whatever the dtype of the operands:
-//! two equal calls give equal bits. `f64` takes the composed path.
+//! two equal calls give equal bits. `f64` takes the composed path, and recurrences do where a kernel may not
+//! have ten buffers.
 //!
 //! *Names of the sizes:* `T` steps, `B` sequences, `H` units, `G` blocks of `H` columns.
 
@@ -17,6 +18,8 @@ mod optimizer;
 mod plan;
 mod rnn;
 mod sums;
+
+use std::ops::Range;
 
 use burn::{
     backend::{
@@ -41,8 +44,10 @@ use crate::{
 };
 #[cfg(test)]
 pub(crate) use cross_entropy::within;
+use plan::Plan;
+pub(crate) use plan::Route;
 #[cfg(test)]
-pub(crate) use plan::{Route, routed};
+pub(crate) use plan::routed;
 
 type Float = FloatTensor<CubeBackend>;
 
@@ -62,7 +67,7 @@ impl SequenceOps for CubeBackend {
         activation: Activation,
         course: Course,
     ) -> Float {
-        if is_double(&x) {
+        if is_composed(&x) {
             return composed::rnn::forward::<Self>(x, w_h, h0, activation, &course);
         }
         rnn::forward(x, w_h, h0, activation, &course)
@@ -75,7 +80,7 @@ impl SequenceOps for CubeBackend {
         activation: Activation,
         course: Course,
     ) -> (Float, Float, Float) {
-        if is_double(&grad) {
+        if is_composed(&grad) {
             return composed::rnn::backward::<Self>(grad, w_h, states, activation, &course);
         }
         rnn::backward(grad, w_h, states, activation, &course)
@@ -90,7 +95,7 @@ impl SequenceOps for CubeBackend {
         update: Update,
         course: Course,
     ) -> Float {
-        if is_double(&x) || reset == Reset::BeforeProduct {
+        if is_composed(&x) || reset == Reset::BeforeProduct {
             return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course).0;
         }
         gru::forward(x, gru::Operands { w_h, b_h, h0 }, update, &course, Keep::Nothing).0
@@ -105,7 +110,7 @@ impl SequenceOps for CubeBackend {
         update: Update,
         course: Course,
     ) -> (Float, Float) {
-        if is_double(&x) || reset == Reset::BeforeProduct {
+        if is_composed(&x) || reset == Reset::BeforeProduct {
             return composed::gru::forward::<Self>(x, w_h, b_h, h0, reset, update, &course);
         }
         gru::forward(x, gru::Operands { w_h, b_h, h0 }, update, &course, Keep::Activations)
@@ -120,7 +125,7 @@ impl SequenceOps for CubeBackend {
         update: Update,
         course: Course,
     ) -> (Float, Float, Float, Float) {
-        if is_double(&grad) || reset == Reset::BeforeProduct {
+        if is_composed(&grad) || reset == Reset::BeforeProduct {
             return composed::gru::backward::<Self>(
                 grad, w_h, states, activated, reset, update, &course,
             );
@@ -138,7 +143,7 @@ impl SequenceOps for CubeBackend {
         course: Course,
     ) -> Float {
         let operands = lstm::Operands { x, w_h, peephole, h0, c0 };
-        if is_double(&operands.x) {
+        if is_composed(&operands.x) {
             return operands.composed(gates, &course).0;
         }
         lstm::forward(operands, gates, &course, Keep::Nothing).0
@@ -154,7 +159,7 @@ impl SequenceOps for CubeBackend {
         course: Course,
     ) -> (Float, Float, Float) {
         let operands = lstm::Operands { x, w_h, peephole, h0, c0 };
-        if is_double(&operands.x) {
+        if is_composed(&operands.x) {
             return operands.composed(gates, &course);
         }
         lstm::forward(operands, gates, &course, Keep::Activations)
@@ -170,7 +175,7 @@ impl SequenceOps for CubeBackend {
         gates: Gates,
         course: Course,
     ) -> (Float, Float, Float, Float, Float) {
-        if is_double(&grad) {
+        if is_composed(&grad) {
             return composed::lstm::backward::<Self>(
                 grad, w_h, peephole, states, activated, cells, gates, &course,
             );
@@ -227,6 +232,15 @@ fn is_double(tensor: &Float) -> bool {
     tensor.dtype() == DType::F64
 }
 
+/// Buffers of the kernel that has the most, the backward pass of an LSTM, and one for its numbers.
+const BUFFERS: u32 = 10;
+
+/// Whether a recurrence takes the composed path: in double precision, or where a kernel may have fewer buffers
+/// than it needs. WebGPU promises 8.
+fn is_composed(tensor: &Float) -> bool {
+    is_double(tensor) || tensor.client.properties().hardware.max_bindings < BUFFERS
+}
+
 /// A launch has at least one cube.
 fn is_empty(tensor: &Float) -> bool {
     tensor.shape().num_elements() == 0
@@ -269,6 +283,43 @@ fn with_first(h0: &Float, rows: usize, first: usize) -> Float {
     let range = [first..first + 1, 0..batch, 0..hidden].map(Slice::from);
     let h0 = CubeBackend::float_reshape(h0.clone(), Shape::from([1, batch, hidden]));
     CubeBackend::float_slice_assign(states, &range, h0)
+}
+
+/// What the sums of a step are made with: `W_h`, or by [`Route::Product`] the sums themselves.
+fn weights_forward(
+    plan: &Plan,
+    passes: &Range<usize>,
+    course: &Course,
+    states: &Float,
+    w_h: &Float,
+) -> Float {
+    match plan.form.route {
+        Route::Loop | Route::Step => w_h.clone(),
+        Route::Product => {
+            let before = course.direction.step(passes.start, course.lengths.steps()).before;
+            product(row(states, before), w_h.clone())
+        }
+    }
+}
+
+/// The same of a backward pass, from the gradients `da` of the step that was left. Their first columns belong to
+/// the sums that were made with `W_h`.
+fn weights_backward(
+    plan: &Plan,
+    passes: &Range<usize>,
+    course: &Course,
+    da: &Float,
+    w_h_t: &Float,
+) -> Float {
+    match plan.form.route {
+        Route::Product if passes.start > 0 => {
+            let steps = course.lengths.steps();
+            let left = course.direction.step(steps - passes.start, steps).t;
+            let [width, _] = w_h_t.shape().dims();
+            product(columns(row(da, left), 0, width), w_h_t.clone())
+        }
+        Route::Loop | Route::Step | Route::Product => w_h_t.clone(),
+    }
 }
 
 fn product(a: Float, b: Float) -> Float {

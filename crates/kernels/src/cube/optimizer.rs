@@ -5,7 +5,7 @@ use burn::{backend::TensorMetadata, tensor::DType};
 use burn_cubecl::CubeBackend;
 use cubecl::prelude::*;
 
-use super::{buffer, contiguous, element};
+use super::{buffer, contiguous};
 use crate::{
     composed,
     optimizer::{AdamFactors, AdamStep},
@@ -52,7 +52,6 @@ impl OptimizerOps for CubeBackend {
             keep as f32,
             correction as f32,
             epsilon as f32,
-            element(&w),
         );
         (w, m, v)
     }
@@ -79,7 +78,6 @@ impl OptimizerOps for CubeBackend {
             n as u32,
             momentum as f32,
             rate as f32,
-            element(&w),
         );
         (w, v)
     }
@@ -102,11 +100,11 @@ fn count(n: usize) -> CubeCount {
 
 /// `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `w ← keep · w − η · (c m / (√v + e))`.
 #[cube(launch)]
-fn adam<F: Float>(
-    w: &mut [F],
-    m: &mut [F],
-    v: &mut [F],
-    gradient: &[F],
+fn adam(
+    w: &mut [f32],
+    m: &mut [f32],
+    v: &mut [f32],
+    gradient: &[f32],
     n: u32,
     rate: f32,
     beta_1: f32,
@@ -116,37 +114,28 @@ fn adam<F: Float>(
     keep: f32,
     correction: f32,
     epsilon: f32,
-    #[define(F)] _dtype: ElemType,
 ) {
     let mut at = ABSOLUTE_POS;
     while at < n as usize {
-        let g = f32::cast_from(gradient[at]);
-        let first = beta_1 * f32::cast_from(m[at]) + rest_1 * g;
-        let second = beta_2 * f32::cast_from(v[at]) + rest_2 * g * g;
+        let g = gradient[at];
+        let first = beta_1 * m[at] + rest_1 * g;
+        let second = beta_2 * v[at] + rest_2 * g * g;
         let change = correction * first / (second.sqrt() + epsilon);
-        w[at] = F::cast_from(keep * f32::cast_from(w[at]) - rate * change);
-        m[at] = F::cast_from(first);
-        v[at] = F::cast_from(second);
+        w[at] = keep * w[at] - rate * change;
+        m[at] = first;
+        v[at] = second;
         at += (CUBE_DIM_X * CUBE_COUNT_X) as usize;
     }
 }
 
 /// `v ← μ v + g`, `w ← w − η v`.
 #[cube(launch)]
-fn roll<F: Float>(
-    w: &mut [F],
-    v: &mut [F],
-    gradient: &[F],
-    n: u32,
-    momentum: f32,
-    rate: f32,
-    #[define(F)] _dtype: ElemType,
-) {
+fn roll(w: &mut [f32], v: &mut [f32], gradient: &[f32], n: u32, momentum: f32, rate: f32) {
     let mut at = ABSOLUTE_POS;
     while at < n as usize {
-        let velocity = momentum * f32::cast_from(v[at]) + f32::cast_from(gradient[at]);
-        w[at] = F::cast_from(f32::cast_from(w[at]) - rate * velocity);
-        v[at] = F::cast_from(velocity);
+        let velocity = momentum * v[at] + gradient[at];
+        w[at] = w[at] - rate * velocity;
+        v[at] = velocity;
         at += (CUBE_DIM_X * CUBE_COUNT_X) as usize;
     }
 }

@@ -8,9 +8,8 @@ use super::{
     activation::through_tanh,
     buffer, cast, contiguous, element, on_device,
     plan::{Form, Plan, Route, place_of, state_between},
-    product, row,
-    sums::{recurrent, stage, stride, unit},
-    transposed, uninitialised, with_first,
+    sums::{recurrent, stage_left, stage_state, stride, unit},
+    transposed, uninitialised, weights_backward, weights_forward, with_first,
 };
 use crate::{Activation, Direction, composed::rnn::weight_gradient, ops::Course};
 
@@ -37,13 +36,7 @@ pub(super) fn forward(
     let states = with_first(&h0, steps + 1, direction.first(steps));
     let (x, w_h, lengths) = (contiguous(x), contiguous(w_h), on_device(&course.lengths, &states));
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Loop | Route::Step => w_h.clone(),
-            Route::Product => {
-                let before = direction.step(passes.start, steps).before;
-                product(row(&states, before), w_h.clone())
-            }
-        };
+        let weights = weights_forward(&plan, &passes, course, &states, &w_h);
         steps_forward::launch(
             &x.client,
             plan.count(),
@@ -80,13 +73,7 @@ pub(super) fn backward(
     let (grad, lengths) = (contiguous(grad), on_device(&course.lengths, &da));
     let (states, w_h_t) = (contiguous(states), transposed(w_h));
     for passes in plan.launches() {
-        let weights = match plan.form.route {
-            Route::Product if passes.start > 0 => {
-                let left = direction.step(steps - passes.start, steps).t;
-                product(row(&da, left), w_h_t.clone())
-            }
-            Route::Loop | Route::Step | Route::Product => w_h_t.clone(),
-        };
+        let weights = weights_backward(&plan, &passes, course, &da, &w_h_t);
         steps_backward::launch(
             &grad.client,
             plan.count(),
@@ -133,11 +120,16 @@ fn steps_forward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        let start = place_of(from as usize, steps, kernel.direction).before * state;
-        stage::<F>(&mut tile, &*states, start, row, batch, rows, hidden, hidden);
-        sync_cube();
-    }
+    stage_state::<F>(
+        &mut tile,
+        &*states,
+        from as usize,
+        steps,
+        batch,
+        hidden,
+        kernel.form,
+        kernel.direction,
+    );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;
@@ -219,13 +211,17 @@ fn steps_backward<F: Float>(
 
     let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
     let mut side = 0usize;
-    if comptime!(kernel.form.route != Route::Product) {
-        if from > 0 {
-            let left = place_of(steps - from as usize, steps, kernel.direction).t;
-            stage::<F>(&mut tile, &*da, left * state, row, batch, rows, hidden, hidden);
-        }
-        sync_cube();
-    }
+    stage_left::<F>(
+        &mut tile,
+        &*da,
+        from as usize,
+        steps,
+        batch,
+        hidden,
+        hidden,
+        kernel.form,
+        kernel.direction,
+    );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
         let other = comptime!(kernel.form.tile) - side;

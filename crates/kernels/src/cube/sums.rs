@@ -2,7 +2,8 @@
 
 use cubecl::prelude::*;
 
-use super::plan::{Form, Route};
+use super::plan::{Form, Route, place_of};
+use crate::Direction;
 
 /// The first unit `j` of the recurrence that this unit of the kernel computes.
 #[cube]
@@ -16,25 +17,67 @@ pub(super) fn stride() -> usize {
     (CUBE_DIM_X * CUBE_COUNT_X) as usize
 }
 
-/// Puts `rows` rows of `from`, `[.., width]`, into the memory that the units of a cube share.
-/// Rows beyond the batch are zeros. The caller waits for the other units.
+/// Stages the states, `[.., B, H]`, from which step `from` of `steps` goes out.
 #[cube]
-pub(super) fn stage<F: Float>(
+pub(super) fn stage_state<F: Float>(
+    tile: &mut [f32],
+    states: &[F],
+    from: usize,
+    steps: usize,
+    batch: usize,
+    hidden: usize,
+    #[comptime] form: Form,
+    #[comptime] direction: Direction,
+) {
+    if comptime!(form.route != Route::Product) {
+        let before = place_of(from, steps, direction).before;
+        stage::<F>(tile, states, before * batch * hidden, batch, hidden, hidden, form);
+        sync_cube();
+    }
+}
+
+/// Stages the first `width` of `all` columns of the gradients, `[T, B, all]`, of the step that pass `from` has left;
+/// there is none before the first.
+#[cube]
+pub(super) fn stage_left<F: Float>(
+    tile: &mut [f32],
+    da: &[F],
+    from: usize,
+    steps: usize,
+    batch: usize,
+    width: usize,
+    all: usize,
+    #[comptime] form: Form,
+    #[comptime] direction: Direction,
+) {
+    if comptime!(form.route != Route::Product) {
+        if from > 0 {
+            let left = place_of(steps - from, steps, direction).t;
+            stage::<F>(tile, da, left * batch * all, batch, width, all, form);
+        }
+        sync_cube();
+    }
+}
+
+/// Puts the first `width` of `all` columns of the sequences of this cube into the memory that its units share.
+/// Sequences beyond the batch are zeros. The caller waits for the other units.
+#[cube]
+fn stage<F: Float>(
     tile: &mut [f32],
     from: &[F],
     start: usize,
-    row: usize,
     batch: usize,
-    rows: usize,
     width: usize,
-    stride: usize,
+    all: usize,
+    #[comptime] form: Form,
 ) {
+    let first = CUBE_POS_Y as usize * form.rows;
     let mut place = UNIT_POS_X as usize;
-    while place < rows * width {
-        let r = row + place / width;
+    while place < form.rows * width {
+        let r = first + place / width;
         let mut value = 0.0f32;
         if r < batch {
-            value = f32::cast_from(from[start + r * stride + place % width]);
+            value = f32::cast_from(from[start + r * all + place % width]);
         }
         tile[place] = value;
         place += CUBE_DIM_X as usize;
