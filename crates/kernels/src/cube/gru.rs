@@ -173,12 +173,13 @@ fn steps_forward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_state::<F>(
         &mut tile,
@@ -187,27 +188,16 @@ fn steps_forward<F: Float>(
         steps,
         batch,
         hidden,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(comptime!(3 * rows));
-            recurrent::<F>(
-                &mut sums,
-                &tile,
-                side,
-                w_h,
-                row,
-                j,
-                hidden,
-                hidden,
-                3usize,
-                kernel.form,
-            );
+            recurrent::<F>(&mut sums, &tile, side, w_h, j, hidden, hidden, 3usize, form);
             #[unroll]
             for r in 0..rows {
                 let b = row + r;
@@ -241,14 +231,14 @@ fn steps_forward<F: Float>(
                         activated[kept + 2 * hidden] = F::cast_from(new.n);
                         activated[kept + 3 * hidden] = F::cast_from(new.acted);
                     }
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         tile[other + r * hidden + j] = new.h;
                     }
                 }
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }
@@ -299,13 +289,14 @@ fn steps_backward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let width = 3 * hidden;
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_left::<F>(
         &mut tile,
@@ -315,28 +306,17 @@ fn steps_backward<F: Float>(
         batch,
         width,
         4 * hidden,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
-                recurrent::<F>(
-                    &mut sums,
-                    &tile,
-                    side,
-                    w_h_t,
-                    row,
-                    j,
-                    width,
-                    hidden,
-                    1usize,
-                    kernel.form,
-                );
+                recurrent::<F>(&mut sums, &tile, side, w_h_t, j, width, hidden, 1usize, form);
             }
             #[unroll]
             for r in 0..rows {
@@ -370,7 +350,7 @@ fn steps_backward<F: Float>(
                         da[gates + 3 * hidden] = F::cast_from(d_n);
                     }
                     dh[at] = d_h;
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         let next = other + r * width + j;
                         tile[next] = d_r;
                         tile[next + hidden] = d_z;
@@ -380,7 +360,7 @@ fn steps_backward<F: Float>(
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }

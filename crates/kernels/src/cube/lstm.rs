@@ -336,7 +336,8 @@ fn steps_forward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let blocks = comptime!(kernel.cell.blocks());
     // Rounded as the cells are when they are stored: what was clipped is found at its bound.
     let bound = f32::cast_from(F::cast_from(bound));
@@ -344,7 +345,7 @@ fn steps_forward<F: Float>(
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_state::<F>(
         &mut tile,
@@ -353,27 +354,16 @@ fn steps_forward<F: Float>(
         steps,
         batch,
         hidden,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(comptime!(blocks * rows));
-            recurrent::<F>(
-                &mut sums,
-                &tile,
-                side,
-                w_h,
-                row,
-                j,
-                hidden,
-                hidden,
-                blocks,
-                kernel.form,
-            );
+            recurrent::<F>(&mut sums, &tile, side, w_h, j, hidden, hidden, blocks, form);
             let p = peepholes_of::<F>(peephole, j, hidden, kernel.cell);
             #[unroll]
             for r in 0..rows {
@@ -406,14 +396,14 @@ fn steps_forward<F: Float>(
                         let kept = Blocks { i: unit.i, f: unit.f, g: unit.g, o: unit.o };
                         write_blocks::<F>(activated, gates, &kept, hidden, kernel.cell);
                     }
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         tile[other + r * hidden + j] = unit.h;
                     }
                 }
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }
@@ -575,13 +565,14 @@ fn steps_backward<F: Float>(
 ) {
     // Rounded as the cells are when they are stored: what was clipped is found at its bound.
     let bound = f32::cast_from(F::cast_from(bound));
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let width = comptime!(kernel.cell.blocks()) * hidden;
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_left::<F>(
         &mut tile,
@@ -591,28 +582,17 @@ fn steps_backward<F: Float>(
         batch,
         width,
         width,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
-                recurrent::<F>(
-                    &mut sums,
-                    &tile,
-                    side,
-                    w_h_t,
-                    row,
-                    j,
-                    width,
-                    hidden,
-                    1usize,
-                    kernel.form,
-                );
+                recurrent::<F>(&mut sums, &tile, side, w_h_t, j, width, hidden, 1usize, form);
             }
             let p = peepholes_of::<F>(peephole, j, hidden, kernel.cell);
             #[unroll]
@@ -643,7 +623,7 @@ fn steps_backward<F: Float>(
                     }
                     dh[at] = d_h;
                     dc[at] = d_c;
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         write_blocks::<f32>(
                             &mut tile,
                             other + r * width + j,
@@ -656,7 +636,7 @@ fn steps_backward<F: Float>(
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }

@@ -134,7 +134,7 @@ fn roll(w: &mut [f32], v: &mut [f32], gradient: &[f32], n: u32, momentum: f32, r
     let mut at = ABSOLUTE_POS;
     while at < n as usize {
         let velocity = momentum * v[at] + gradient[at];
-        w[at] = w[at] - rate * velocity;
+        w[at] -= rate * velocity;
         v[at] = velocity;
         at += (CUBE_DIM_X * CUBE_COUNT_X) as usize;
     }

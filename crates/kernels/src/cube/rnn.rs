@@ -113,12 +113,13 @@ fn steps_forward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_state::<F>(
         &mut tile,
@@ -127,27 +128,16 @@ fn steps_forward<F: Float>(
         steps,
         batch,
         hidden,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for n in from as usize..until as usize {
         let place = place_of(n, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
-            recurrent::<F>(
-                &mut sums,
-                &tile,
-                side,
-                w_h,
-                row,
-                j,
-                hidden,
-                hidden,
-                1usize,
-                kernel.form,
-            );
+            recurrent::<F>(&mut sums, &tile, side, w_h, j, hidden, hidden, 1usize, form);
             #[unroll]
             for r in 0..rows {
                 let b = row + r;
@@ -163,14 +153,14 @@ fn steps_forward<F: Float>(
                         }
                     }
                     states[place.after * state + at] = F::cast_from(h);
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         tile[other + r * hidden + j] = h;
                     }
                 }
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }
@@ -204,12 +194,13 @@ fn steps_backward<F: Float>(
     #[comptime] kernel: Kernel,
     #[define(F)] _dtype: ElemType,
 ) {
-    let rows = comptime!(kernel.form.rows);
+    let form = comptime!(kernel.form);
+    let rows = comptime!(form.rows);
     let (steps, batch, hidden) = (steps as usize, batch as usize, hidden as usize);
     let state = batch * hidden;
     let row = CUBE_POS_Y as usize * rows;
 
-    let mut tile = Shared::<[f32]>::new_slice(comptime!(kernel.form.shared()));
+    let mut tile = Shared::<[f32]>::new_slice(comptime!(form.shared()));
     let mut side = 0usize;
     stage_left::<F>(
         &mut tile,
@@ -219,28 +210,17 @@ fn steps_backward<F: Float>(
         batch,
         hidden,
         hidden,
-        kernel.form,
+        form,
         kernel.direction,
     );
     for pass in from as usize..until as usize {
         let between = state_between(pass, steps, kernel.direction);
-        let other = comptime!(kernel.form.tile) - side;
+        let other = comptime!(form.tile) - side;
         let mut j = unit();
         while j < hidden {
             let mut sums = Array::<f32>::new(rows);
             if pass > 0 {
-                recurrent::<F>(
-                    &mut sums,
-                    &tile,
-                    side,
-                    w_h_t,
-                    row,
-                    j,
-                    hidden,
-                    hidden,
-                    1usize,
-                    kernel.form,
-                );
+                recurrent::<F>(&mut sums, &tile, side, w_h_t, j, hidden, hidden, 1usize, form);
             }
             #[unroll]
             for r in 0..rows {
@@ -271,14 +251,14 @@ fn steps_backward<F: Float>(
                         da[place.t * state + at] = F::cast_from(d_a);
                     }
                     dh[at] = d_h;
-                    if comptime!(kernel.form.route == Route::Loop) {
+                    if comptime!(form.route == Route::Loop) {
                         tile[other + r * hidden + j] = d_a;
                     }
                 }
             }
             j += stride();
         }
-        if comptime!(kernel.form.route == Route::Loop) {
+        if comptime!(form.route == Route::Loop) {
             sync_cube();
             side = other;
         }

@@ -86,14 +86,13 @@ fn stage<F: Float>(
 
 /// `sums[g * rows + r] = Σ_k tile[side + r, k] · weights[k, g · columns + j]`, for weights of `inputs`
 /// rows and `blocks` blocks of `columns` columns. By [`Route::Product`] `weights` is that product
-/// already, of one row of `tile`.
+/// already, of the one sequence of this cube.
 #[cube]
 pub(super) fn recurrent<F: Float>(
     sums: &mut Array<f32>,
     tile: &[f32],
     side: usize,
     weights: &[F],
-    row: usize,
     j: usize,
     inputs: usize,
     columns: usize,
@@ -103,7 +102,7 @@ pub(super) fn recurrent<F: Float>(
     if comptime!(form.route == Route::Product) {
         #[unroll]
         for g in 0..blocks {
-            sums[g] = f32::cast_from(weights[(row * blocks + g) * columns + j]);
+            sums[g] = f32::cast_from(weights[(CUBE_POS_Y as usize * blocks + g) * columns + j]);
         }
     } else {
         #[unroll]
