@@ -299,19 +299,18 @@ impl GnmtConfig {
             residual: self.residual,
             bound,
         };
-        let embedding = |vocabulary, scale| {
-            let config = EmbeddingConfig::new(vocabulary, h);
-            let config = match (self.uniform(), self.tie) {
-                (Some(uniform), _) => config.with_initializer(uniform),
-                (None, Tie::Output | Tie::All) => EmbeddingConfig::tied(vocabulary, h),
-                (None, Tie::None | Tie::Embeddings) => config,
-            };
-            config.with_scale(scale).init(device)
+        let drawn = |table: EmbeddingConfig| match self.uniform() {
+            Some(uniform) => table.with_initializer(uniform),
+            None => table,
+        };
+        let target = match self.tie {
+            Tie::Output | Tie::All => EmbeddingConfig::tied(v_target, h),
+            Tie::None | Tie::Embeddings => EmbeddingConfig::new(v_target, h),
         };
         Gnmt {
             source_embedding: matches!(self.tie, Tie::None | Tie::Output)
-                .then(|| embedding(v_source, EmbeddingScale::Plain)),
-            target_embedding: embedding(v_target, self.embedding_scale),
+                .then(|| drawn(EmbeddingConfig::new(v_source, h)).init(device)),
+            target_embedding: drawn(target).with_scale(self.embedding_scale).init(device),
             encoder,
             decoder,
             output: match self.tie {

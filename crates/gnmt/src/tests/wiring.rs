@@ -55,6 +55,34 @@ fn gn_1_parameters_are_counted() {
     }
 }
 
+/// A table that is only read has numbers of size 1, one that is the output layer as well rows of length 1.
+#[test]
+fn tables_are_as_large_as_their_use_wants() {
+    let device = Device::flex();
+    let (v, h) = (600, 64);
+    let size = |table: &recurrent_seq2seq::Embedding| {
+        let mean = table.e.val().powi_scalar(2).mean().into_scalar::<f64>();
+        mean.sqrt()
+    };
+    for (tie, source, target) in [
+        (Tie::None, Some(1.0), 1.0),
+        (Tie::Output, Some(1.0), 1.0 / 8.0),
+        (Tie::Embeddings, None, 1.0),
+        (Tie::All, None, 1.0 / 8.0),
+    ] {
+        let config = GnmtConfig { layers: 2, d_hidden: h, tie, ..GnmtConfig::default() };
+        let config = GnmtConfig { initial: crate::Initial::Glorot, ..config };
+        let model = config.init([v, v], &device);
+        let near = |size: f64, expected: f64| (size / expected - 1.0).abs() < 0.02;
+        assert_eq!(model.source_embedding.is_some(), source.is_some(), "{tie:?}");
+        let target_is = size(&model.target_embedding);
+        assert!(near(target_is, target), "{tie:?}: target {target_is}");
+        if let (Some(table), Some(expected)) = (&model.source_embedding, source) {
+            assert!(near(size(table), expected), "{tie:?}: source {}", size(table));
+        }
+    }
+}
+
 /// GN-1 (b): a layer without weights is the identity where there is a way around it, and puts out
 /// nothing where there is none.
 #[test]
