@@ -5,10 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use burn::tensor::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use recurrent_kernels::{Products, set_products};
 use recurrent_seq2seq::search::Sampling;
 
-use crate::{device::DeviceName, settings::Set};
+use crate::{
+    device::{DeviceError, DeviceName},
+    settings::Set,
+};
 
 /// Recurrent sequence models, and models of pictures: train them on your data, and use them.
 #[derive(Debug, Parser)]
@@ -500,6 +505,37 @@ pub struct OnDevice {
     /// number as in `cuda:1`; `recurrent devices` lists what there is
     #[arg(long = "device", value_name = "D", default_value_t)]
     pub name: DeviceName,
+    /// How precisely a GPU multiplies matrices; all else is in single precision
+    #[arg(long, value_name = "P", default_value = "full")]
+    pub precision: Precision,
+}
+
+/// How precisely matrices are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// In single precision
+    #[default]
+    Full,
+    /// Rounded to f16 before they are multiplied, on a GPU that has it
+    Half,
+}
+
+impl OnDevice {
+    /// The device, ready to compute in the precision that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such device, or it has no products in half precision.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        let device = self.name.open()?;
+        let products = match self.precision {
+            Precision::Full => Products::Full,
+            Precision::Half => Products::Half,
+        };
+        set_products(&device, products)
+            .map_err(|why| DeviceError::Precision { name: self.name, why })?;
+        Ok(device)
+    }
 }
 
 /// How results are shown.

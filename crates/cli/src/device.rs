@@ -8,6 +8,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor};
+use recurrent_kernels::NoHalf;
 use thiserror::Error;
 
 use crate::adapter::{Adapter, adapter_of};
@@ -288,6 +289,14 @@ pub enum DeviceError {
         name: DeviceName,
         /// What its driver says.
         reason: String,
+    },
+    /// It does not multiply as it should.
+    #[error("--precision half: device `{name}` cannot, {why}")]
+    Precision {
+        /// What was asked for.
+        name: DeviceName,
+        /// Why not.
+        why: NoHalf,
     },
 }
 

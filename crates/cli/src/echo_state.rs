@@ -306,10 +306,11 @@ fn draw_spectrum(network: &EchoStateNetwork, folder: &ModelFolder) -> anyhow::Re
 ///
 /// # Errors
 ///
-/// If another one is asked for.
+/// If another one is asked for, or less than double precision.
 pub(crate) fn on_cpu(on: &args::OnDevice) -> anyhow::Result<()> {
     if on.name != DeviceName::default() {
         bail!("--device {}: an echo state network runs on the CPU, in double precision", on.name);
     }
+    on.open()?;
     Ok(())
 }

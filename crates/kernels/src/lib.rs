@@ -43,6 +43,7 @@ mod lstm;
 pub mod ops;
 mod optimizer;
 pub mod optimizer_ops;
+mod products;
 mod project;
 mod rnn;
 mod sequence;
@@ -59,6 +60,7 @@ pub use layer_norm_lstm::{LayerNormLstmOperands, layer_norm_lstm_sequence};
 pub use lengths::{Direction, Lengths, Step};
 pub use lstm::{Gates, LstmOperands, LstmSequence, lstm_sequence};
 pub use optimizer::{AdamStep, adam_step, descent_step, momentum_step, scaled, squares};
+pub use products::{NoHalf, Products, set_products};
 pub use project::{linear, project_sequence};
 pub use rnn::{Activation, rnn_sequence};
 

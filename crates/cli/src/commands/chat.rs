@@ -40,7 +40,7 @@ const MOST: usize = 100;
 ///
 /// If the model is not whole or of another kind, a line is not UTF-8, or something cannot be written.
 pub fn run(arguments: &args::Chat, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let folder = ModelFolder::open(&arguments.model)?;
     folder.expect_kind(&[HRED, VHRED])?;
     let search = search(arguments, &folder)?;

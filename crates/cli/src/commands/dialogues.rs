@@ -44,7 +44,7 @@ pub fn evaluate(
     if arguments.pictures.is_some() && !matches!(experiment.model, ModelConfig::Vhred(_)) {
         bail!("--pictures: {} has no latent variable to draw", path.display());
     }
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let folder = ModelFolder::open(path)?;
     let file = DialogueFile { path: arguments.data.clone(), ..files.test_or_valid().clone() };
     let dialogues = dialogue_files::read(&file, "--data")?;

@@ -40,7 +40,7 @@ use crate::{
 ///
 /// If a model or the file is not whole, or something cannot be measured.
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
     if let Some(pictures) = &experiment.data.pictures {

@@ -51,7 +51,7 @@ impl AnySeriesModel {
             let (about, network) = echo_state::load(&folder)?;
             return Ok(Self::EchoState(Box::new(about), Box::new(network)));
         }
-        let (about, model) = forecaster::load(&folder, &on.name.open()?)?;
+        let (about, model) = forecaster::load(&folder, &on.open()?)?;
         Ok(Self::Forecaster(Box::new(about), Box::new(model)))
     }
 

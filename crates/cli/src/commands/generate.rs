@@ -50,7 +50,7 @@ struct Output<'a> {
 /// If the model is not whole or can do neither, an option is of the other, or the output cannot be
 /// written.
 pub fn run(arguments: &args::Generate, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let folder = ModelFolder::open(&arguments.model)?;
     match folder.kind() {
         Some(VAE | AUTOENCODER) => pictures::generate(arguments, &folder, &device, out),

@@ -42,7 +42,7 @@ pub fn evaluate(
         bail!("models of pictures are evaluated one at a time");
     };
     refuse_texts(arguments, path, "pictures")?;
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let folder = ModelFolder::open(path)?;
     let set = IdxFiles { images: arguments.data.clone(), labels: arguments.labels.clone() };
     let pictures = set.read("--data")?;

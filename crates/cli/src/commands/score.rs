@@ -21,7 +21,7 @@ const PAIRS: usize = 256;
 ///
 /// If a model is not whole, a line is not UTF-8 or no pair, or a model does not give numbers.
 pub fn run(arguments: &args::Score, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let (texts, models) = load_ensemble(&arguments.models, &device)?;
     let languages = texts.languages(&arguments.models[0], arguments.to.as_ref())?;
     let mut scorer = Scorer { arguments, texts, models, languages, line: 0 };

@@ -41,7 +41,7 @@ use crate::{
 /// If something is wrong with the configuration, the data, the folder or the machine, if a number
 /// is not finite, or if it is stopped. What was good so far is kept.
 pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let experiment: Experiment = settings::read_valid(&arguments.config, &arguments.sets)?;
     let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };

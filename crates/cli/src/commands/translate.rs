@@ -53,7 +53,7 @@ struct Output<'a> {
 ///
 /// If a model is not whole, a line is not UTF-8, or something cannot be written.
 pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<()> {
-    let device = arguments.device.name.open()?;
+    let device = arguments.device.open()?;
     let (texts, models) = load_ensemble(&arguments.models, &device)?;
     for (flag, path) in
         [("--attention", &arguments.attention), ("--alignments", &arguments.alignments)]

@@ -31,3 +31,18 @@ fn is_found_out_first(#[case] command: &[&str]) {
         }
     }
 }
+
+/// So does one that is asked for half precision on a processor.
+#[rstest]
+#[case(&["train", "configs/none.toml"])]
+#[case(&["translate", "m"])]
+#[case(&["generate", "m"])]
+fn a_processor_has_no_half_precision(#[case] command: &[&str]) {
+    let words = [&["recurrent"], command, &["--precision", "half"]].concat();
+    let arguments = Arguments::try_parse_from(words).unwrap();
+    let error = commands::run(arguments, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(DeviceError::Precision { .. })), "{error}");
+    let message =
+        "--precision half: device `flex` cannot, a processor multiplies in single precision";
+    assert_eq!(error.to_string(), message);
+}

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Shape, Slice, TensorData},
 };
 
-use crate::Lengths;
+use crate::{Lengths, products::product};
 
 /// A float tensor of backend `B`. Operands of `+ - *` have the same shape, or axes of size 1.
 pub(super) struct Value<B: Backend>(pub(super) FloatTensor<B>);
@@ -45,7 +45,7 @@ impl<B: Backend> Value<B> {
     }
 
     pub(super) fn matmul(self, other: Self) -> Self {
-        Self(B::float_matmul(self.0, other.0))
+        Self(product::<B>(self.0, other.0))
     }
 
     pub(super) fn transpose(self) -> Self {

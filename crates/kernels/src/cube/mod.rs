@@ -40,6 +40,7 @@ use crate::{
     layer_ops::LayerOps,
     lstm::Gates,
     ops::{Course, SequenceOps},
+    products,
     rnn::Activation,
 };
 #[cfg(test)]
@@ -323,7 +324,7 @@ fn weights_backward(
 }
 
 fn product(a: Float, b: Float) -> Float {
-    CubeBackend::float_matmul(a, b)
+    products::product::<CubeBackend>(a, b)
 }
 
 /// In the dtype of results. What is in it already is not copied.

@@ -7,6 +7,7 @@ mod additive_score;
 mod cross_entropy;
 mod layer_norm;
 mod optimizer;
+mod products;
 mod project;
 mod random_shapes;
 mod reference;
