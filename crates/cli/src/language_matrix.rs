@@ -5,7 +5,9 @@ use std::{io::Write, path::Path, time::Instant};
 
 use anyhow::{Context, ensure};
 use recurrent_seq2seq::Translator;
-use recurrent_text::{Column, Group, Language, Languages, Tsv, group_references};
+use recurrent_text::{
+    Column, Group, Language, Languages, Pair, TargetLanguages, Tsv, group_references,
+};
 use recurrent_training::Scores;
 use serde_json::{Value, json};
 
@@ -66,47 +68,19 @@ pub fn measure<M: Translator>(
     asked: Asked<'_>,
     (search, metrics): (&Search, &[Metric]),
 ) -> anyhow::Result<Vec<Direction>> {
-    let columns = Tsv::columns(path).context("--data")?;
     let known = &texts.about.languages;
-    let read: Vec<&String> = data.pairs.iter().flat_map(|pair| [&pair.from, &pair.to]).collect();
-    let columns: Vec<&String> = columns.iter().filter(|column| read.contains(column)).collect();
-    ensure!(
-        columns.iter().any(|column| known.contains(column)),
-        "--data {}: no column is named after a language that the model writes: {}",
-        path.display(),
-        known.join(", ")
-    );
-    for (flag, language) in [("--from", asked.from), ("--to", asked.to), ("--pivot", asked.pivot)] {
-        if let Some(language) = language {
-            let found = columns.iter().any(|column| *column == language);
-            let written = flag == "--from" || known.iter().any(|code| code == language);
-            let names: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
-            ensure!(
-                found && written,
-                "{flag} {language}: the languages of {} are {}, and the model writes {}",
-                path.display(),
-                names.join(", "),
-                known.join(", ")
-            );
-        }
-    }
+    let columns = columns(texts, (path, data), asked)?;
     let codes: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
     // All or none: what cannot be told would be taken for another.
     let told = Languages::among(&codes).ok();
     let is = |wanted: Option<&str>, code: &str| wanted.is_none_or(|wanted| wanted == code);
     let mut directions = Vec::new();
-    for &from in columns.iter().filter(|from| is(asked.from, from)) {
-        for &to in columns.iter().filter(|to| is(asked.to, to) && known.contains(to)) {
+    for from in columns.iter().filter(|from| is(asked.from, from)) {
+        for to in columns.iter().filter(|to| is(asked.to, to) && known.contains(to)) {
             if from == to {
                 continue;
             }
-            let tsv = Tsv {
-                source: Column::Name(from.clone()),
-                target: Column::Name(to.clone()),
-                header: true,
-                ..Tsv::new(path)
-            };
-            let pairs = data.transform.apply(tsv.read()?).context("`data.transform`")?.pairs;
+            let pairs = pairs((path, data), [from, to])?;
             let groups = group_references(&pairs);
             let pivot = asked.pivot.filter(|pivot| *pivot != from && *pivot != to);
             for through in [None].into_iter().chain(pivot.map(Some)) {
@@ -140,6 +114,75 @@ pub fn measure<M: Translator>(
         }
     }
     Ok(directions)
+}
+
+/// The columns that are named after languages of the model.
+fn columns(
+    texts: &TextToText,
+    (path, data): (&Path, &DataConfig),
+    asked: Asked<'_>,
+) -> anyhow::Result<Vec<String>> {
+    let mut columns = Tsv::columns(path).context("--data")?;
+    let known = &texts.about.languages;
+    let read: Vec<&String> = data.pairs.iter().flat_map(|pair| [&pair.from, &pair.to]).collect();
+    columns.retain(|column| read.contains(&column));
+    ensure!(
+        columns.iter().any(|column| known.contains(column)),
+        "--data {}: no column is named after a language that the model writes: {}",
+        path.display(),
+        known.join(", ")
+    );
+    for (flag, language) in [("--from", asked.from), ("--to", asked.to), ("--pivot", asked.pivot)] {
+        if let Some(language) = language {
+            let found = columns.iter().any(|column| column == language);
+            let written = flag == "--from" || known.iter().any(|code| code == language);
+            let names: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
+            ensure!(
+                found && written,
+                "{flag} {language}: the languages of {} are {}, and the model writes {}",
+                path.display(),
+                names.join(", "),
+                known.join(", ")
+            );
+        }
+    }
+    Ok(columns)
+}
+
+/// The rows of two columns.
+fn pairs(
+    (path, data): (&Path, &DataConfig),
+    [from, to]: [&String; 2],
+) -> anyhow::Result<Vec<Pair>> {
+    let tsv = Tsv {
+        source: Column::Name(from.clone()),
+        target: Column::Name(to.clone()),
+        header: true,
+        ..Tsv::new(path)
+    };
+    Ok(data.transform.apply(tsv.read()?).context("`data.transform`")?.pairs)
+}
+
+/// The rows of two columns of a file whose header has the codes of languages, every source with the token in
+/// front that asks for the other language.
+///
+/// # Errors
+///
+/// As [`measure`], and if the two are the same.
+pub fn asked_pairs(
+    texts: &TextToText,
+    files: (&Path, &DataConfig),
+    [from, to]: [&String; 2],
+) -> anyhow::Result<Vec<Pair>> {
+    ensure!(from != to, "--from {from} and --to {to} are the same language");
+    columns(texts, files, Asked { from: Some(from), to: Some(to), pivot: None })?;
+    let languages = TargetLanguages::new(&texts.about.languages)?;
+    let ask = |(n, pair): (usize, Pair)| {
+        let source = languages.ask(to, &pair.source);
+        let source = source.with_context(|| format!("source {}", n + 1))?;
+        Ok(Pair { source, ..pair })
+    };
+    pairs(files, [from, to])?.into_iter().enumerate().map(ask).collect()
 }
 
 /// What is written for every source, in one step or two.

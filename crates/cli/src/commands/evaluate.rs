@@ -83,7 +83,18 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
         let measured = evaluate_texts(arguments, &experiment, &pairs, &device)?;
         return show_set(&measured, pairs.count(), arguments, out);
     }
-    let rows = rows(arguments, &experiment, &pairs, &device)?;
+    evaluate_pairs(arguments, &experiment, &pairs, &device, out)
+}
+
+/// From one text to one other.
+fn evaluate_pairs(
+    arguments: &args::Evaluate,
+    experiment: &Experiment,
+    pairs: &[Pair],
+    device: &Device,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let rows = rows(arguments, experiment, pairs, device)?;
     if let [row] = rows.as_slice() {
         show(&row.measured, &rows, arguments, pairs.len(), out)?;
     } else {
@@ -179,18 +190,25 @@ fn search(way: Way, experiment: &Experiment) -> Search {
     }
 }
 
-/// A model of several languages, from each to each.
+/// A model of several languages, from each to each; or one direction of it, where something is compared.
 fn evaluate_languages(
     arguments: &args::Evaluate,
     experiment: &Experiment,
     device: &Device,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let data = (arguments.data.as_path(), &experiment.data);
     if arguments.compares() || arguments.each || arguments.by_length.is_some() {
-        bail!(
-            "--each, --by-length and several searches are for models of one pair: a model of several \
-             languages is measured from each to each"
-        );
+        let (Some(from), Some(to), None) = (&arguments.from, &arguments.to, &arguments.pivot)
+        else {
+            bail!(
+                "--each, --by-length and several searches are for one direction of a model of several \
+                 languages: --from and --to, and no --pivot"
+            );
+        };
+        let (texts, _) = load_ensemble(&arguments.models[..1], device)?;
+        let pairs = language_matrix::asked_pairs(&texts, data, [from, to])?;
+        return evaluate_pairs(arguments, experiment, &pairs, device, out);
     }
     let (texts, models) = load_ensemble(&arguments.models, device)?;
     let search = search(ways(arguments, &experiment.evaluation).remove(0), experiment);
@@ -200,7 +218,6 @@ fn evaluate_languages(
         pivot: arguments.pivot.as_deref(),
     };
     let metrics = experiment.evaluation.metrics.as_slice();
-    let data = (arguments.data.as_path(), &experiment.data);
     let directions = language_matrix::measure(&texts, &models, data, asked, (&search, metrics))?;
     if let Some(folder) = &arguments.pictures {
         language_matrix::draw(&directions, folder)?;

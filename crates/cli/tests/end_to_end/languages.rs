@@ -94,6 +94,25 @@ fn every_direction_is_measured_seen_or_not() {
     assert!(shown.contains("back → capital") && shown.contains("no"), "{shown}");
 }
 
+/// One direction is compared like a model of one pair, and the same search gives the same scores.
+#[test]
+fn a_direction_is_compared() {
+    let asked = ["evaluate", "model", "--data", "test.tsv", "--from", "back", "--to", "capital"];
+    let searches = ["--beam", "1,2", "--length-penalty", "0,0.6", "--pictures", "searches"];
+    let compared = json(&[&asked[..], &searches].concat());
+    let rows = compared["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), &compared["pairs"]), (4, &12.into()));
+    assert!(rows[0]["scores"]["nll"].is_number());
+    let alone = json(&[&asked[..], &["--beam", "2", "--length-penalty", "0.6"]].concat());
+    for score in ["bleu", "exact_match"] {
+        assert_eq!(rows[3]["scores"][score], alone["directions"][0]["scores"][score]);
+    }
+    assert!(std::fs::read_dir(TRAINED.path("searches")).unwrap().count() > 0);
+    let lengths = json(&[&asked[..], &["--by-length", "2"]].concat());
+    let lengths = lengths["by_length"].as_array().unwrap();
+    assert_eq!(lengths.iter().map(|of| of["sources"].as_u64().unwrap()).sum::<u64>(), 12);
+}
+
 /// Through a third language is two steps with the same model.
 #[test]
 fn a_pivot_is_two_steps() {
@@ -153,7 +172,18 @@ fn a_score_has_its_parts() {
     "--pivot fr: model does not write it, only capital, small"
 )]
 #[case(&["evaluate", "model", "--data", "test.tsv", "--to", "back"], "--to back: the languages of")]
-#[case(&["evaluate", "model", "--data", "test.tsv", "--beam", "1,2"], "measured from each to each")]
+#[case(
+    &["evaluate", "model", "--data", "test.tsv", "--beam", "1,2", "--to", "small"],
+    "for one direction of a model of several languages: --from and --to"
+)]
+#[case(
+    &["evaluate", "model", "--data", "test.tsv", "--each", "--from", "small", "--to", "small"],
+    "--from small and --to small are the same language"
+)]
+#[case(
+    &["evaluate", "model", "--data", "test.tsv", "--each", "--from", "small", "--to", "back"],
+    "--to back: the languages of"
+)]
 #[case(&["evaluate", "model", "--data", "valid.tsv"], "no column is named after a language")]
 fn what_the_model_cannot_do_is_said(#[case] arguments: &[&str], #[case] named: &str) {
     run(arguments, "ab\n").refused_for(&[named]);

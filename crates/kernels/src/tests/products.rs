@@ -1,6 +1,6 @@
 //! Products in half precision: rounded as they say, and nothing else is.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::Device;
 
 use crate::{NoHalf, Products, set_products};
 
@@ -15,7 +15,7 @@ fn a_processor_refuses_half() {
 
 #[cfg(any(feature = "wgpu", feature = "vulkan"))]
 mod on_a_gpu {
-    use burn::tensor::{DeviceType, f16};
+    use burn::tensor::{DType, DeviceType, Tensor, f16};
     use recurrent_testkit::{assert_close, random};
 
     use super::*;
