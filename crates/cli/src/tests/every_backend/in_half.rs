@@ -6,8 +6,10 @@ use recurrent_seq2seq::{
 };
 
 use super::*;
-use crate::args::{OnDevice, Precision};
-use crate::device::DeviceName;
+use crate::{
+    args::{OnDevice, Precision},
+    device::DeviceName,
+};
 
 /// Losses are those of the processor to what half precision can tell apart, and not the same; weights are
 /// stored in single precision.

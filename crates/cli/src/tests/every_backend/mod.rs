@@ -7,6 +7,7 @@
 //! for every kernel. A backend that is built in must be there: without its driver the
 //! tests fail.
 
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
 mod in_half;
 mod recurrent_networks;
 mod text_and_pictures;
