@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! dot      score(q, h_j) = q · h_j                    Q = M, no weights
-//! general  score(q, h_j) = q · W · h_j
-//! scaled   score(q, h_j) = g · (q · W · h_j)          g starts at 1
+//! general  score(q, h_j) = q · (h_j · W)
+//! scaled   score(q, h_j) = g · q · (h_j · W)          g starts at 1
 //! ```
 //!
 //! `W` is `[M, Q]` and reads the memory, so that `h_j · W` is prepared once a source; `g` is one

@@ -1,7 +1,7 @@
 //! Any cell, chosen by a config: what a program needs whose user says which cell it is.
 
 use burn::prelude::*;
-use recurrent_kernels::{Activation, Direction, Lengths};
+use recurrent_kernels::{Activation, Direction, Lengths, Reset};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,6 +46,8 @@ pub enum CellKind {
     LayerNormLstm,
     /// [`GruCell`].
     Gru,
+    /// [`GruCell`] as in Cho et al. (2014): the reset gate acts before the product.
+    OriginalGru,
 }
 
 /// Any cell, as a [`Cell`].
@@ -121,6 +123,10 @@ impl CellKind {
                 AnyCell::LayerNormLstm(LayerNormLstmConfig::new(i, h).init(device))
             }
             Self::Gru => AnyCell::Gru(GruConfig::new(i, h).init(device)),
+            Self::OriginalGru => {
+                let config = GruConfig::new(i, h).with_reset(Reset::BeforeProduct);
+                AnyCell::Gru(config.init(device))
+            }
         }
     }
 }

@@ -31,9 +31,12 @@ pub struct GnmtLstmConfig {
     /// Initial bias of the forget gate.
     #[config(default = 1.0)]
     pub forget_bias: f64,
-    /// How all weights are drawn, gate by gate.
+    /// How `W_x` is drawn, gate by gate.
     #[config(default = "Initializer::Uniform { min: -0.04, max: 0.04 }")]
-    pub initializer: Initializer,
+    pub input_init: Initializer,
+    /// How `W_h` is drawn, gate by gate.
+    #[config(default = "Initializer::Uniform { min: -0.04, max: 0.04 }")]
+    pub recurrent_init: Initializer,
 }
 
 /// One layer of GNMT's LSTM, as a [`Cell`].
@@ -62,8 +65,8 @@ impl GnmtLstmConfig {
             assert!(clip > 0.0, "the bound of a clipped memory is above 0, got {clip}");
         }
         GnmtLstmCell {
-            w_x: init::packed(&self.initializer, [d, h], 4, device),
-            w_h: init::packed(&self.initializer, [h, h], 4, device),
+            w_x: init::packed(&self.input_init, [d, h], 4, device),
+            w_h: init::packed(&self.recurrent_init, [h, h], 4, device),
             b: init::packed_bias(&[0.0, self.forget_bias, 0.0, 0.0], h, device),
             clip: self.clip,
         }

@@ -72,7 +72,7 @@ pub struct Train {
     /// Go on with the training in the model folder, from its newest checkpoint
     #[arg(long)]
     pub resume: bool,
-    /// Begin with the weights of this model, which has the same sizes and tokens
+    /// Begin with the weights and the tokens of this model, which has the same sizes
     #[arg(long, value_name = "MODEL", conflicts_with = "resume")]
     pub init: Option<PathBuf>,
     /// Another value for a key of the configuration, as in `--set training.epochs=3`; may be
@@ -89,6 +89,40 @@ impl Train {
     pub fn folder(&self) -> PathBuf {
         let named = || Path::new("models").join(self.config.file_stem().unwrap_or_default());
         self.out.clone().unwrap_or_else(named)
+    }
+}
+
+impl Train {
+    /// The command that goes on with a training that was stopped, in the folder `path`.
+    pub fn to_resume(&self, path: &Path) -> String {
+        let mut words = vec![
+            "recurrent".to_owned(),
+            "train".to_owned(),
+            self.config.display().to_string(),
+            "--resume".to_owned(),
+            "--out".to_owned(),
+            path.display().to_string(),
+        ];
+        if self.device.name != DeviceName::default() {
+            words.extend(["--device".to_owned(), self.device.name.to_string()]);
+        }
+        if self.device.precision == Precision::Half {
+            words.extend(["--precision".to_owned(), "half".to_owned()]);
+        }
+        words.extend(self.sets.iter().flat_map(|set| ["--set".to_owned(), set.to_string()]));
+        if self.format.json {
+            words.push("--json".to_owned());
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<String>>().join(" ")
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -113,11 +147,11 @@ pub struct Evaluate {
     pub beam: Vec<NonZeroUsize>,
     /// How much longer outputs are preferred, `α` of the length penalty. Several, as in `0,0.6,1`, are
     /// compared
-    #[arg(long, value_name = "ALPHA", value_delimiter = ',', value_parser = penalty)]
+    #[arg(long, value_name = "ALPHA", value_delimiter = ',', value_parser = penalty, allow_negative_numbers = true)]
     pub length_penalty: Vec<f64>,
     /// How much outputs are preferred that look at all of their source, `β` of the coverage penalty.
     /// Several, as in `0,0.2`, are compared
-    #[arg(long, value_name = "BETA", value_delimiter = ',', value_parser = penalty)]
+    #[arg(long, value_name = "BETA", value_delimiter = ',', value_parser = penalty, allow_negative_numbers = true)]
     pub coverage_penalty: Vec<f64>,
     /// For a model of several languages: measure only what is read in this one
     #[arg(long, value_name = "LANGUAGE")]
@@ -130,7 +164,7 @@ pub struct Evaluate {
     pub pivot: Option<String>,
     /// Draw one output for each source by its probability, at this temperature. Several, as in
     /// `0.5,1`, are compared
-    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = temperature)]
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = temperature, allow_negative_numbers = true)]
     pub temperature: Vec<f64>,
     /// Measure every model by itself and compare them, instead of as an ensemble
     #[arg(long)]
@@ -153,13 +187,32 @@ pub struct Evaluate {
 impl Evaluate {
     /// Whether several ways to search are compared.
     pub fn compares(&self) -> bool {
-        let counts = [
-            self.beam.len(),
-            self.temperature.len(),
-            self.length_penalty.len(),
-            self.coverage_penalty.len(),
+        let penalties = [self.length_penalty.len(), self.coverage_penalty.len()];
+        let several = penalties.into_iter().any(|count| count > 1);
+        several || self.beam.len() + self.temperature.len() > 1
+    }
+
+    /// Penalties that were asked for and would do nothing.
+    fn penalties_of_one(&self) -> Option<&'static str> {
+        let narrow = !self.beam.is_empty() && self.beam.iter().all(|width| width.get() == 1);
+        let given = [
+            ("--length-penalty", &self.length_penalty),
+            ("--coverage-penalty", &self.coverage_penalty),
         ];
-        counts.into_iter().any(|count| count > 1)
+        let asked = given.into_iter().find(|(_, values)| values.iter().any(|value| *value != 0.0));
+        asked.filter(|_| narrow).map(|(flag, _)| flag)
+    }
+
+    /// Refuses options that would do nothing beside each other.
+    ///
+    /// # Errors
+    ///
+    /// Names the first.
+    pub fn check(&self) -> Result<(), String> {
+        match self.penalties_of_one() {
+            Some(flag) => Err(format!("{flag} does nothing with --beam 1: give a wider one")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -232,11 +285,11 @@ pub struct Translate {
     #[arg(long, value_name = "N", conflicts_with = "sample")]
     pub n_best: Option<NonZeroUsize>,
     /// How much longer outputs are preferred, `α` of the length penalty; as in training by default
-    #[arg(long, value_name = "ALPHA", conflicts_with = "sample", value_parser = penalty)]
+    #[arg(long, value_name = "ALPHA", conflicts_with = "sample", value_parser = penalty, allow_negative_numbers = true)]
     pub length_penalty: Option<f64>,
     /// How much outputs are preferred that look at all of their source, `β` of the coverage penalty; as
     /// in training by default
-    #[arg(long, value_name = "BETA", conflicts_with = "sample", value_parser = penalty)]
+    #[arg(long, value_name = "BETA", conflicts_with = "sample", value_parser = penalty, allow_negative_numbers = true)]
     pub coverage_penalty: Option<f64>,
     /// Which language to write, for a model of several
     #[arg(long, value_name = "LANGUAGE")]
@@ -282,13 +335,13 @@ pub enum UnknownTokens {
 #[command(next_help_heading = "Drawing")]
 pub struct Drawing {
     /// Below 1 makes likely tokens likelier, above 1 evens out
-    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature, allow_negative_numbers = true)]
     pub temperature: f64,
     /// Draw only from the K likeliest tokens
     #[arg(long, value_name = "K")]
     pub top_k: Option<NonZeroUsize>,
     /// Draw only from the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", value_parser = probability, allow_negative_numbers = true)]
     pub top_p: Option<f64>,
     /// The same seed draws the same tokens
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -325,7 +378,7 @@ pub struct Generate {
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
     /// How many texts are written, or pictures drawn
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     pub count: NonZeroUsize,
     /// The most tokens of a text; 500 by default
     #[arg(long, value_name = "N")]
@@ -334,7 +387,7 @@ pub struct Generate {
     /// of texts
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], conflicts_with = "count")]
     pub between: Option<Vec<String>>,
-    /// How many texts there are from the one to the other, both ends included, at least 2
+    /// How many texts there are from the one to the other, both ends included, from 2 to 1000
     #[arg(long, value_name = "N", default_value = "7", requires = "between", value_parser = steps)]
     pub steps: usize,
     /// How many texts are pursued at once for each code, instead of drawing one; 1 takes the likeliest
@@ -553,10 +606,20 @@ fn temperature(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The most texts or pictures that are asked for at once.
+const MOST: usize = 1_000_000;
+
+fn count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(value) if value.get() <= MOST => Ok(value),
+        _ => Err(format!("must be a whole number from 1 to {MOST}")),
+    }
+}
+
 fn steps(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(value) if value >= 2 => Ok(value),
-        _ => Err("must be a whole number of at least 2".to_owned()),
+        Ok(value) if (2..=1000).contains(&value) => Ok(value),
+        _ => Err("must be a whole number from 2 to 1000".to_owned()),
     }
 }
 
@@ -586,7 +649,25 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// What goes on with a training is what began it, as a shell reads it.
+    #[test]
+    fn a_command_that_resumes_says_all() {
+        let line = ["recurrent", "train", "my run.toml", "--set", "training.epochs=3", "--set"];
+        let set = "model.seq2seq.cell={ leaky = { longest = 5.0 } }";
+        let more = [set, "--json", "--device", "wgpu:1", "--precision", "half"];
+        let arguments = Arguments::try_parse_from(line.iter().chain(&more)).unwrap();
+        let Some(Command::Train(train)) = arguments.command else { panic!("train") };
+        let said = train.to_resume(Path::new("models/it's"));
+        let expected = "recurrent train 'my run.toml' --resume --out 'models/it'\\''s' --device wgpu:1 \
+                        --precision half --set training.epochs=3 --set \
+                        'model.seq2seq.cell={ leaky = { longest = 5.0 } }' --json";
+        assert_eq!(said, expected);
+    }
+
     #[rstest]
+    #[case(&["generate", "m", "--count", "99999999999999999"], "from 1 to 1000000")]
+    #[case(&["generate", "m", "--between", "a", "b", "--steps", "9999"], "from 2 to 1000")]
+    #[case(&["translate", "m", "--length-penalty", "-1"], "at least 0")]
     #[case(&["train", "a.toml", "--set", "epochs"], "KEY=VALUE")]
     #[case(&["train", "a.toml", "--device", "gpu"], "unknown device `gpu`")]
     #[case(&["translate", "m", "--beam", "0"], "--beam")]

@@ -9,7 +9,8 @@ use std::{
 
 use thiserror::Error;
 
-/// Gives `path` this content when all of it is on the disk. If anything fails, `path` is as it was.
+/// Gives `path` this content when all of it is on the disk. If anything fails, `path` is as it was. Where it is a
+/// link, what it leads to gets the content; what is no file, a device say, is written to as it stands.
 ///
 /// # Errors
 ///
@@ -38,6 +39,12 @@ pub struct WriteError {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = target.as_path();
+    let no_file = |kind: fs::FileType| !kind.is_file() && !kind.is_dir();
+    if fs::metadata(path).is_ok_and(|found| no_file(found.file_type())) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -69,6 +76,21 @@ mod tests {
         write_atomically(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_so_does_what_is_no_file() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        write_atomically(Path::new("/dev/null"), b"new").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
     }
 
     #[test]

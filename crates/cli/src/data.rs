@@ -173,6 +173,10 @@ impl DataConfig {
                 return Err(OutOfRange::new(format!("data.{key}"), "nothing", range));
             }
         }
+        if self.pairs.is_empty() && !is_as_they_are(&self.temperature) {
+            let range = "left out where there are no `data.pairs`";
+            return Err(OutOfRange::new("data.temperature", self.temperature, range));
+        }
         let above = |temperature: &f64| *temperature >= 1.0;
         OutOfRange::check("data.temperature", self.temperature, above, "at least 1")?;
         for (n, pair) in self.pairs.iter().enumerate() {

@@ -75,8 +75,9 @@ fn turns() -> usize {
 
 impl DialoguesConfig {
     pub(crate) fn validate(&self) -> Result<(), OutOfRange> {
-        let numbers = [("batch", Some(self.batch)), ("turns", Some(self.turns))];
-        let numbers = numbers.into_iter().chain([("longest", self.longest)]);
+        // Of a single turn no gradient reaches what is said before it.
+        OutOfRange::check("turns", self.turns, |turns| *turns > 1, "at least 2")?;
+        let numbers = [("batch", Some(self.batch)), ("longest", self.longest)].into_iter();
         numbers.filter_map(|(key, number)| Some((key, number?))).try_for_each(|(key, number)| {
             OutOfRange::check(key, number, |number| *number > 0, "above 0")
         })

@@ -24,7 +24,8 @@ use crate::{
     gallery, latent_pictures,
     replies::{self, Replies},
     report::{Example, Measured, Unit},
-    task::{Learned, Task, Validation, same_tokens, same_wiring},
+    task::{Learned, Task, Validation, same_wiring},
+    tokens::{TokenSource, read_tokenizer},
 };
 
 /// What `config.json` calls a hierarchical encoder–decoder.
@@ -58,6 +59,9 @@ pub trait DialogueConfig:
 
     /// What `config.json` calls it.
     const KIND: &'static str;
+
+    /// The kinds of models that it can begin with.
+    const BEGINS_WITH: &'static [&'static str];
 
     /// Checks every value.
     ///
@@ -97,6 +101,7 @@ pub trait DialogueConfig:
 impl DialogueConfig for HredConfig {
     type Model = Hred;
     const KIND: &'static str = HRED;
+    const BEGINS_WITH: &'static [&'static str] = &[HRED];
 
     fn validate(&self, vocabulary: usize) -> Result<(), OutOfRange> {
         self.validate(vocabulary)
@@ -117,7 +122,7 @@ impl DialogueConfig for HredConfig {
         vocabulary: usize,
         device: &Device,
     ) -> anyhow::Result<Hred> {
-        folder.expect_kind(&[HRED])?;
+        folder.expect_kind(Self::BEGINS_WITH)?;
         let there: About<Self> = folder.model()?;
         same_wiring("model.hred", &self.wiring(), &there.config.wiring())?;
         Ok(folder.load_weights(self.draw(vocabulary, device))?)
@@ -137,6 +142,7 @@ impl DialogueConfig for HredConfig {
 impl DialogueConfig for VhredConfig {
     type Model = Vhred;
     const KIND: &'static str = VHRED;
+    const BEGINS_WITH: &'static [&'static str] = &[VHRED, HRED];
 
     fn validate(&self, vocabulary: usize) -> Result<(), OutOfRange> {
         self.validate(vocabulary)
@@ -157,7 +163,7 @@ impl DialogueConfig for VhredConfig {
         vocabulary: usize,
         device: &Device,
     ) -> anyhow::Result<Vhred> {
-        folder.expect_kind(&[VHRED, HRED])?;
+        folder.expect_kind(Self::BEGINS_WITH)?;
         let drawn = self.draw(vocabulary, device);
         if folder.kind() == Some(VHRED) {
             let there: About<Self> = folder.model()?;
@@ -213,9 +219,7 @@ impl<C: DialogueConfig> Talker<C> {
         folder.expect_kind(&[C::KIND])?;
         let about: About<C> = folder.model()?;
         let shown = folder.path().display();
-        let name = || format!("{shown}/{}", Part::Tokenizer.file_name());
-        let tokenizer =
-            Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?).with_context(name)?;
+        let tokenizer = read_tokenizer(folder, Part::Tokenizer)?;
         let (described, found) = (about.vocabulary, tokenizer.size());
         ensure!(
             described == found,
@@ -281,13 +285,18 @@ pub struct DialogueTask<C> {
 }
 
 impl<C: DialogueConfig> DialogueTask<C> {
-    /// Learns tokens from what the model is to learn from.
+    /// Learns tokens from what the model is to learn from, unless there are any.
     ///
     /// # Errors
     ///
     /// If the model or the tokens do not fit the data.
-    pub fn new(config: &C, experiment: &Experiment, train: &[Dialogue]) -> anyhow::Result<Self> {
-        let tokenizer = tokenizer(experiment, train)?;
+    pub fn new(
+        config: &C,
+        experiment: &Experiment,
+        train: &[Dialogue],
+        tokens: TokenSource,
+    ) -> anyhow::Result<Self> {
+        let tokenizer = tokenizer(experiment, train, tokens, C::BEGINS_WITH)?;
         let about = About { config: config.clone(), vocabulary: tokenizer.size() };
         config.validate(about.vocabulary)?;
         Self::of(Talker { about, tokenizer }, experiment)
@@ -346,17 +355,22 @@ impl<C: DialogueConfig> DialogueTask<C> {
     }
 }
 
-/// The tokeniser that the turns of `train` give.
+/// The tokeniser that the turns of `train` give, or that of a model of one of `kinds`.
 ///
 /// # Errors
 ///
-/// If it is not said which, or it cannot be made of them.
-pub fn tokenizer(experiment: &Experiment, train: &[Dialogue]) -> anyhow::Result<Tokenizer> {
+/// If it is not said which, or there is none.
+pub fn tokenizer(
+    experiment: &Experiment,
+    train: &[Dialogue],
+    source: TokenSource,
+    kinds: &[&str],
+) -> anyhow::Result<Tokenizer> {
     let TokensConfig::Shared(tokens) = experiment.tokens()? else {
         bail!("a model of conversations has one vocabulary: `tokens` must be `shared`");
     };
     let turns = train.iter().flat_map(|dialogue| dialogue.turns.iter().map(String::as_str));
-    tokens.train(turns).context("`tokens.shared`")
+    source.tokenizer(tokens, turns, kinds)
 }
 
 fn scores(measured: &MeasuredTexts) -> Scores {
@@ -383,7 +397,6 @@ impl<C: DialogueConfig> Task for DialogueTask<C> {
     }
 
     fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
-        same_tokens(&self.talker.tokenizer, other)?;
         let About { config, vocabulary } = &self.talker.about;
         config.begin_with(other, *vocabulary, device)
     }
@@ -393,7 +406,7 @@ impl<C: DialogueConfig> Task for DialogueTask<C> {
         let mut said = self.talker.turns(train);
         let cut = longest.map(|longest| CutTurns::cut(&mut said, longest));
         let batches = Dialogues::new(said, batch, turns, DialogueOrder::Shuffled);
-        Ok(Learned { batches, cut })
+        Ok(Learned { cut, ..batches.into() })
     }
 
     fn validation(&self, valid: &Vec<Dialogue>) -> anyhow::Result<Validation<C::Model>> {

@@ -21,7 +21,7 @@ use crate::{
     report::{Unit, as_object, show_scores},
     reservoir_weights,
     series_files::{Heard, Steps},
-    series_model::{About, SeriesModel, draw_forecast, finite, measure, said},
+    series_model::{About, FreeRun, SeriesModel, draw_forecast, finite, measure, said},
     settings,
     terminal::{Align, Stream, Table, grouped},
 };
@@ -120,9 +120,10 @@ pub fn train(
         );
     }
     let free = experiment.evaluation.free_run;
-    let lead_in = free.map_or(0, |free| free.lead_in).max(config.washout);
+    let lead_in = lead_in(config, free);
     let (heard, data) = experiment.series()?.read(lead_in)?;
-    let (set, measured) = measured_on(&data);
+    let (set, measured) = measured_on(&data, lead_in);
+    let measured = &measured;
     free.map_or(Ok(()), |free| free.check(&heard, measured))?;
     measured.check_change(&heard.targets)?;
     refuse_feedback(config, &heard)?;
@@ -160,11 +161,16 @@ fn refuse_feedback(config: &EsnConfig, heard: &Heard) -> Result<(), OutOfRange> 
     OutOfRange::check("model.echo_state.reservoirs.feedback_scaling", strongest, holds, range)
 }
 
-/// The last of the sets that there are.
-fn measured_on(data: &Data<Steps>) -> (&'static str, &Steps) {
+/// Steps that a network hears before it is measured.
+pub fn lead_in(config: &EsnConfig, free: Option<FreeRun>) -> usize {
+    free.map_or(0, |free| free.lead_in).max(config.washout)
+}
+
+/// The last of the sets that there are. Of the one that is learned from the first steps are heard alone.
+fn measured_on(data: &Data<Steps>, lead_in: usize) -> (&'static str, Steps) {
     match &data.test {
-        Some(test) => ("test", test),
-        None => ("train", &data.train),
+        Some(test) => ("test", test.clone()),
+        None => ("train", Steps { lead_in, ..data.train.clone() }),
     }
 }
 

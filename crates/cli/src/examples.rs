@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use recurrent_seq2seq::{PairBatch, TextBatch, search::LengthRatio};
 use recurrent_text::{BatchError, Bucketing, Buckets, Length, Pair, Tokenizer};
 use recurrent_training::Batches;
 
-use crate::folder::{ModelFolder, Part};
+use crate::{
+    folder::{ModelFolder, Part},
+    tokens::read_tokenizer,
+};
 
 /// The tokenisers of both sides.
 #[derive(Clone, Debug)]
@@ -54,15 +56,13 @@ impl Tokenizers {
     ///
     /// If a file is missing or damaged.
     pub fn open(folder: &ModelFolder) -> anyhow::Result<Self> {
-        let read = |part: Part| -> anyhow::Result<Tokenizer> {
-            let name = || folder.path().join(part.file_name()).display().to_string();
-            Tokenizer::from_json(&folder.read_text(part)?).with_context(name)
-        };
         if folder.has(Part::Tokenizer) {
-            return Ok(Self::Shared(read(Part::Tokenizer)?));
+            return Ok(Self::Shared(read_tokenizer(folder, Part::Tokenizer)?));
         }
-        let (source, target) = (read(Part::SourceTokenizer)?, read(Part::TargetTokenizer)?);
-        Ok(Self::Separate { source, target })
+        Ok(Self::Separate {
+            source: read_tokenizer(folder, Part::SourceTokenizer)?,
+            target: read_tokenizer(folder, Part::TargetTokenizer)?,
+        })
     }
 
     /// Writes them into a model folder.
@@ -137,6 +137,21 @@ impl PairBatches {
         let buckets = bucketing.plan(examples.lengths())?;
         Ok(Self { examples: Arc::new(examples), buckets })
     }
+
+    /// Batches of all `examples`, however long: for what is measured.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    pub fn of_all(examples: Examples, bucketing: &Bucketing) -> Result<Self, BatchError> {
+        let bucketing = bucketing.of_all(&examples.lengths());
+        Self::new(examples, &bucketing)
+    }
+
+    /// Examples that are too long to be in any batch.
+    pub fn left_out(&self) -> usize {
+        self.buckets.dropped()
+    }
 }
 
 impl Batches for PairBatches {
@@ -169,9 +184,27 @@ impl TextBatches {
     ///
     /// If batches cannot be made of them.
     pub fn new(texts: Vec<Vec<u32>>, bucketing: &Bucketing) -> Result<Self, BatchError> {
-        let lengths = texts.iter().map(|text| Length { source: text.len() + 1, target: 0 });
-        let buckets = bucketing.plan(lengths.collect())?;
+        let buckets = bucketing.plan(Self::lengths(&texts))?;
         Ok(Self { texts: Arc::new(texts), buckets })
+    }
+
+    /// Batches of all `texts`, however long: for what is measured.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    pub fn of_all(texts: Vec<Vec<u32>>, bucketing: &Bucketing) -> Result<Self, BatchError> {
+        let bucketing = bucketing.of_all(&Self::lengths(&texts));
+        Self::new(texts, &bucketing)
+    }
+
+    /// Texts that are too long to be in any batch.
+    pub fn left_out(&self) -> usize {
+        self.buckets.dropped()
+    }
+
+    fn lengths(texts: &[Vec<u32>]) -> Vec<Length> {
+        texts.iter().map(|text| Length { source: text.len() + 1, target: 0 }).collect()
     }
 }
 

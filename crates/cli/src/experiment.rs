@@ -10,7 +10,7 @@ use recurrent_seq2seq::{
     search::{Beam, Pruning},
 };
 use recurrent_text::{BatchSize, Bucketing, TokenizerConfig};
-use recurrent_training::{OutOfRange, TrainConfig};
+use recurrent_training::{Direction, OutOfRange, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -337,6 +337,11 @@ impl Experiment {
             absent("data.pairs", several.then_some("something"), range)?;
             return self.validate_no_outputs(range);
         }
+        if let ModelConfig::LanguageModel(_) = self.model {
+            let range = "left out for a language model, which writes without a source";
+            absent("data.pairs", several.then_some("something"), range)?;
+            self.validate_no_outputs(range)?;
+        }
         let range = "left out for a model of texts, which has no latent variable to draw";
         absent("evaluation.importance", self.evaluation.importance, range)
     }
@@ -443,7 +448,16 @@ impl Experiment {
         let name = &self.training.metric.name;
         let range = format!("one of {}{why}", names.join(", "));
         let holds = |name: &&String| names.contains(&name.as_str());
-        OutOfRange::check("training.metric.name", name, holds, &range)
+        OutOfRange::check("training.metric.name", name, holds, &range)?;
+        // All others are losses and errors.
+        let known = self.evaluation.metrics.iter().find(|metric| metric.name() == name);
+        let better = known.map_or(Direction::Lowest, |metric| metric.direction());
+        let (value, range) = match better {
+            Direction::Lowest => ("highest", format!("lowest: less {name} is better")),
+            Direction::Highest => ("lowest", format!("highest: more {name} is better")),
+        };
+        let holds = |_: &&str| self.training.metric.direction == better;
+        OutOfRange::check("training.metric.direction", value, holds, &range)
     }
 }
 

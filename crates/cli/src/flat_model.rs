@@ -14,7 +14,8 @@ use crate::{
     folder::ModelFolder,
     report::Measured,
     task::{Learned, Task, Validation},
-    text_model::{About, TextModel},
+    text_model::{self, About, TextModel},
+    tokens::TokenSource,
 };
 
 /// Tokens that stand for a turn where running text is cut.
@@ -28,7 +29,7 @@ pub struct FlatTask {
 }
 
 impl FlatTask {
-    /// Learns tokens from what the model is to learn from.
+    /// Learns from what the model is to learn from how long turns are, and tokens unless there are any.
     ///
     /// # Errors
     ///
@@ -37,8 +38,9 @@ impl FlatTask {
         config: &LanguageModelConfig,
         experiment: &Experiment,
         train: &[Dialogue],
+        tokens: TokenSource,
     ) -> anyhow::Result<Self> {
-        let tokenizer = tokenizer(experiment, train)?;
+        let tokenizer = tokenizer(experiment, train, tokens, &[text_model::KIND])?;
         let turns = train.iter().flat_map(|dialogue| &dialogue.turns);
         let longest = turns.map(|turn| tokenizer.encode(turn).len()).max().unwrap_or(0);
         let about = About { config: config.clone(), vocabulary: tokenizer.size(), longest };
@@ -90,7 +92,7 @@ impl Task for FlatTask {
     fn batches(&self, train: &Vec<Dialogue>) -> anyhow::Result<Learned<FlatDialogues>> {
         let mut said = self.turns(train);
         let cut = self.files.longest.map(|longest| CutTurns::cut(&mut said, longest));
-        Ok(Learned { batches: self.flat(&said, DialogueOrder::Shuffled), cut })
+        Ok(Learned { cut, ..self.flat(&said, DialogueOrder::Shuffled).into() })
     }
 
     fn validation(&self, valid: &Vec<Dialogue>) -> anyhow::Result<Validation<Self::Model>> {

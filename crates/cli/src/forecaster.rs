@@ -12,12 +12,17 @@ use crate::{
     folder::ModelFolder,
     report::{Measured, Unit},
     series_files::{Heard, Steps},
-    series_model::{About, FreeRun, SeriesModel, draw_forecast, finite, measure, said},
+    series_model::{About, FreeRun, LEAD_IN, SeriesModel, draw_forecast, finite, measure, said},
     task::{Learned, Task, Validation, same_wiring},
 };
 
 /// What `config.json` calls it.
 pub const KIND: &str = "forecaster";
+
+/// Steps that a forecaster hears before it is measured.
+pub fn lead_in(free: Option<FreeRun>) -> usize {
+    free.map_or(LEAD_IN, |free| free.lead_in.max(LEAD_IN))
+}
 
 type State = Vec<<AnyCell as Cell>::State>;
 

@@ -50,6 +50,7 @@ pub mod int8_weights;
 pub mod interrupt;
 pub mod language_matrix;
 pub mod latent_pictures;
+pub mod lines;
 pub mod metric;
 pub mod picture;
 pub mod picture_files;
@@ -66,6 +67,7 @@ pub mod terminal;
 pub mod text_model;
 pub mod text_to_text;
 pub mod text_vae;
+pub mod tokens;
 pub mod weights;
 
 #[cfg(test)]

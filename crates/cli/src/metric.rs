@@ -1,6 +1,7 @@
 //! What is measured of outputs.
 
 use recurrent_text::{Bleu, BleuTokenizer, Chrf, ScoreError, edit, exact_match};
+use recurrent_training::Direction;
 use serde::{Deserialize, Serialize};
 
 /// Something that is measured of outputs against their references. All are in percent.
@@ -35,6 +36,14 @@ impl Metric {
             Self::Bleu => "bleu",
             Self::CharacterBleu => "character_bleu",
             Self::Chrf => "chrf",
+        }
+    }
+
+    /// Which values of it are the better ones.
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::ExactMatch | Self::Bleu | Self::CharacterBleu | Self::Chrf => Direction::Highest,
+            Self::Wer | Self::Per | Self::Cer => Direction::Lowest,
         }
     }
 

@@ -57,7 +57,8 @@ pub fn of<C: DialogueConfig>(
     how: (&Search, usize),
     at: &Moment,
 ) -> anyhow::Result<Replies> {
-    let all: usize = dialogues.iter().map(|dialogue| dialogue.turns.len()).sum();
+    // Of each conversation all turns but the first, before which there is nothing.
+    let all: usize = dialogues.iter().map(|dialogue| dialogue.turns.len().saturating_sub(1)).sum();
     let every = all.div_ceil(ASKED).max(1);
     let (mut n, mut replies, mut failed) = (0, Vec::new(), None);
     let (mut different, mut again) = (0, 0);
@@ -68,10 +69,11 @@ pub fn of<C: DialogueConfig>(
             .iter()
             .flat_map(|turns| (0..turns.len()).map(|m| m.checked_sub(1).map(|m| turns[m].clone())));
         let turns: Vec<_> = batch.turns().into_iter().cloned().zip(before).collect();
-        let rows: Vec<usize> =
-            (0..turns.len()).filter(|row| (n + row).is_multiple_of(every)).collect();
-        n += turns.len();
-        let rows: Vec<usize> = rows.into_iter().filter(|row| turns[*row].1.is_some()).collect();
+        let after: Vec<usize> = (0..turns.len()).filter(|row| turns[*row].1.is_some()).collect();
+        let first = n;
+        n += after.len();
+        let picked = (first..).zip(after).filter(|(n, _)| n.is_multiple_of(every));
+        let rows: Vec<usize> = picked.map(|(_, row)| row).collect();
         if rows.is_empty() || failed.is_some() {
             return;
         }

@@ -85,6 +85,9 @@ pub struct Report {
     /// What was measured, and worked examples.
     #[serde(flatten)]
     pub measured: Measured,
+    /// Examples that were too long to be learned from.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub left_out: usize,
     /// Turns of conversations that were learned from in part alone; none for other models, or where
     /// nothing is cut.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +115,11 @@ pub struct Report {
 /// Scores as a JSON object.
 pub(crate) fn as_object<S: serde::Serializer>(scores: &Scores, to: S) -> Result<S::Ok, S::Error> {
     scores.to_json().serialize(to)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nothing(count: &usize) -> bool {
+    *count == 0
 }
 
 fn average_as_object<S: serde::Serializer>(

@@ -1,9 +1,9 @@
 //! What is different between kinds of models when they are trained from a configuration.
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use burn::prelude::*;
 use recurrent_seq2seq::Translator;
-use recurrent_text::{Group, Pair, Tokenizer, group_references};
+use recurrent_text::{Group, Pair, group_references};
 use recurrent_training::{Batches, Learn, Moment, Scores, validation_loss};
 use serde::Serialize;
 
@@ -14,12 +14,13 @@ use crate::{
     dialogue_files::CutTurns,
     examples::PairBatches,
     experiment::Experiment,
-    folder::{ModelFolder, Part},
+    folder::ModelFolder,
     metric::Metric,
     picture,
     report::{Example, Measured},
     settings::{self, Difference},
     text_to_text::{TextToText, Written},
+    tokens::TokenSource,
 };
 
 /// Worked examples after a training.
@@ -37,13 +38,15 @@ pub type Validation<M> =
 pub struct Learned<B> {
     /// All of it.
     pub batches: B,
-    /// What of it was left out; none where nothing can be.
+    /// Examples that are too long and were left out.
+    pub left_out: usize,
+    /// What of turns was cut; none where nothing can be.
     pub cut: Option<CutTurns>,
 }
 
 impl<B> From<B> for Learned<B> {
     fn from(batches: B) -> Self {
-        Self { batches, cut: None }
+        Self { batches, left_out: 0, cut: None }
     }
 }
 
@@ -68,11 +71,11 @@ pub trait Task {
     /// A model as it is drawn.
     fn init(&self, device: &Device) -> Self::Model;
 
-    /// A model with the weights of another one.
+    /// A model with the weights of another one that has the same tokens.
     ///
     /// # Errors
     ///
-    /// If the other one has other tokens or sizes, or is not whole.
+    /// If the other one is of another kind or has other sizes, or is not whole.
     fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<Self::Model>;
 
     /// Batches of the examples that the model learns from.
@@ -113,21 +116,6 @@ pub trait Task {
     ) -> anyhow::Result<Measured>;
 }
 
-/// Why the weights of a model are of no use to another.
-const OTHER_TOKENS: &str = "it has other tokens than `data.train` and `tokens` give";
-
-/// Refuses the weights of a model whose tokeniser is another than `here`.
-///
-/// # Errors
-///
-/// If it is, or cannot be read.
-pub fn same_tokens(here: &Tokenizer, there: &ModelFolder) -> anyhow::Result<()> {
-    let there = Tokenizer::from_json(&there.read_text(Part::Tokenizer)?)?;
-    let tokens = |tokenizer: &Tokenizer| tokenizer.vocabulary().tokens().to_vec();
-    ensure!(tokens(&there) == tokens(here), OTHER_TOKENS);
-    Ok(())
-}
-
 /// Refuses weights of another wiring than `here`: shapes alone do not tell all of them apart. `path` is
 /// where the configuration has it, such as `model.vae`.
 ///
@@ -152,15 +140,20 @@ pub struct Translation<C> {
 }
 
 impl<C: TranslatorConfig> Translation<C> {
-    /// Learns tokens from what the model is to learn from.
+    /// Learns from what the model is to learn from how long outputs are, and tokens unless there are any.
     ///
     /// # Errors
     ///
     /// If the model or the tokens do not fit the data.
-    pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
-        let languages = experiment.data.languages()?;
-        let texts =
-            TextToText::learn(config.clone().into(), experiment.tokens()?, &languages, train)?;
+    pub fn new(
+        config: &C,
+        experiment: &Experiment,
+        train: &[Pair],
+        tokens: TokenSource,
+    ) -> anyhow::Result<Self> {
+        let (architecture, languages) = (config.clone().into(), experiment.data.languages()?);
+        let tokens = (experiment.tokens()?, tokens);
+        let texts = TextToText::learn(architecture, tokens, &languages, train)?;
         Ok(Self { config: config.clone(), texts, experiment: experiment.clone() })
     }
 }
@@ -180,22 +173,22 @@ impl<C: TranslatorConfig> Task for Translation<C> {
 
     fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<Self::Model> {
         let there = TextToText::open(other)?;
-        ensure!(there.tokenizers.same(&self.texts.tokenizers), OTHER_TOKENS);
         let [here, there] = [&self.texts, &there].map(|texts| texts.about.config.wiring());
         same_wiring("model", &here, &there)?;
         Ok(other.load_weights(self.init(device))?)
     }
 
     fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<Learned<PairBatches>> {
-        Ok(self.texts.batches(train, &self.experiment.batches, "data.train")?.into())
+        let batches = self.texts.batches(train, &self.experiment.batches, "data.train")?;
+        Ok(Learned { left_out: batches.left_out(), ..batches.into() })
     }
 
     fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {
-        self.texts.batches(test, &self.experiment.batches, "data.test").map(|_| ())
+        self.texts.all_batches(test, &self.experiment.batches, "data.test").map(|_| ())
     }
 
     fn validation(&self, pairs: &Vec<Pair>) -> anyhow::Result<Validation<Self::Model>> {
-        let batches = self.texts.batches(pairs, &self.experiment.batches, "data.valid")?;
+        let batches = self.texts.all_batches(pairs, &self.experiment.batches, "data.valid")?;
         let mut groups = group_references(pairs);
         if let Some(count) = self.experiment.evaluation.valid_outputs {
             groups = evenly(groups, count);
@@ -219,7 +212,7 @@ impl<C: TranslatorConfig> Task for Translation<C> {
         folder: &ModelFolder,
     ) -> anyhow::Result<Measured> {
         let evaluation = &self.experiment.evaluation;
-        let batches = self.texts.batches(pairs, &self.experiment.batches, "data.test")?;
+        let batches = self.texts.all_batches(pairs, &self.experiment.batches, "data.test")?;
         let scores = validation_loss(model, &batches, at).scores();
         let models = std::slice::from_ref(model);
         let how = (evaluation.search(), evaluation.metrics.as_slice());

@@ -18,8 +18,9 @@ use crate::{
     experiment::{EvaluationConfig, Experiment, TokensConfig},
     folder::{ModelFolder, Part},
     report::{Example, Measured},
-    task::{Learned, Task, Validation, same_tokens, same_wiring},
+    task::{Learned, Task, Validation, same_wiring},
     text_to_text::Written,
+    tokens::{TokenSource, read_tokenizer},
 };
 
 /// What `config.json` calls a language model.
@@ -125,17 +126,21 @@ pub struct TextModel<C = LanguageModelConfig> {
 }
 
 impl<C: TextConfig> TextModel<C> {
-    /// Learns tokens and lengths from the targets of `pairs`.
+    /// Learns lengths from the targets of `pairs`, and tokens unless there are any.
     ///
     /// # Errors
     ///
-    /// If a tokeniser cannot be made of them, or the model is out of its ranges.
-    pub fn learn(config: &C, tokens: &TokensConfig, pairs: &[Pair]) -> anyhow::Result<Self> {
+    /// If there is no tokeniser, or the model is out of its ranges.
+    pub fn learn(
+        config: &C,
+        (tokens, source): (&TokensConfig, TokenSource),
+        pairs: &[Pair],
+    ) -> anyhow::Result<Self> {
         let TokensConfig::Shared(tokens) = tokens else {
             bail!("a model without a source has one vocabulary: `tokens` must be `shared`");
         };
         let texts = || pairs.iter().map(|pair| pair.target.as_str());
-        let tokenizer = tokens.train(texts()).context("`tokens.shared`")?;
+        let tokenizer = source.tokenizer(tokens, texts(), &[C::KIND])?;
         let longest = texts().map(|text| tokenizer.encode(text).len()).max().unwrap_or(0);
         let about = About { config: config.clone(), vocabulary: tokenizer.size(), longest };
         config.validate(about.vocabulary)?;
@@ -152,9 +157,7 @@ impl<C: TextConfig> TextModel<C> {
         folder.expect_kind(&[C::KIND])?;
         let shown = path.display();
         let about: About<C> = folder.model()?;
-        let name = || format!("{shown}/{}", Part::Tokenizer.file_name());
-        let tokenizer =
-            Tokenizer::from_json(&folder.read_text(Part::Tokenizer)?).with_context(name)?;
+        let tokenizer = read_tokenizer(&folder, Part::Tokenizer)?;
         let (described, found) = (about.vocabulary, tokenizer.size());
         ensure!(
             described == found,
@@ -181,14 +184,13 @@ impl<C: TextConfig> TextModel<C> {
         self.about.config.draw(self.about.vocabulary, device)
     }
 
-    /// A model with the weights of another one.
+    /// A model with the weights of another one that has the same tokens.
     ///
     /// # Errors
     ///
-    /// If the other one is of another kind, has other tokens or sizes, or is not whole.
+    /// If the other one is of another kind, has other sizes, or is not whole.
     pub fn init_from(&self, other: &ModelFolder, device: &Device) -> anyhow::Result<C::Model> {
         other.expect_kind(&[C::KIND])?;
-        same_tokens(&self.tokenizer, other)?;
         let [here, there] = [&self.about, &other.model()?].map(|about| about.config.wiring());
         same_wiring(&format!("model.{}", C::KIND), &here, &there)?;
         Ok(other.load_weights(self.init(device))?)
@@ -233,13 +235,18 @@ pub struct TextTask<C> {
 }
 
 impl<C: TextConfig> TextTask<C> {
-    /// Learns tokens from what the model is to learn from.
+    /// Learns from what the model is to learn from how long texts are, and tokens unless there are any.
     ///
     /// # Errors
     ///
     /// If the model or the tokens do not fit the data.
-    pub fn new(config: &C, experiment: &Experiment, train: &[Pair]) -> anyhow::Result<Self> {
-        let text = TextModel::learn(config, experiment.tokens()?, train)?;
+    pub fn new(
+        config: &C,
+        experiment: &Experiment,
+        train: &[Pair],
+        tokens: TokenSource,
+    ) -> anyhow::Result<Self> {
+        let text = TextModel::learn(config, (experiment.tokens()?, tokens), train)?;
         Ok(Self::of(text, experiment))
     }
 
@@ -248,10 +255,14 @@ impl<C: TextConfig> TextTask<C> {
         Self { text, experiment: experiment.clone() }
     }
 
-    /// Batches of the targets of `pairs`, which an error calls `key`.
+    /// The ids of the targets of `pairs`.
+    fn ids(&self, pairs: &[Pair]) -> Vec<Vec<u32>> {
+        pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect()
+    }
+
+    /// Batches of all targets of `pairs`, which an error calls `key`: for what is measured.
     fn texts(&self, pairs: &[Pair], key: &str) -> anyhow::Result<TextBatches> {
-        let texts = pairs.iter().map(|pair| self.text.tokenizer.encode(&pair.target)).collect();
-        TextBatches::new(texts, &self.experiment.batches)
+        TextBatches::of_all(self.ids(pairs), &self.experiment.batches)
             .with_context(|| format!("`{key}` cannot be used"))
     }
 }
@@ -274,7 +285,9 @@ impl<C: TextConfig> Task for TextTask<C> {
     }
 
     fn batches(&self, train: &Vec<Pair>) -> anyhow::Result<Learned<TextBatches>> {
-        Ok(self.texts(train, "data.train")?.into())
+        let batches = TextBatches::new(self.ids(train), &self.experiment.batches)
+            .context("`data.train` cannot be used")?;
+        Ok(Learned { left_out: batches.left_out(), ..batches.into() })
     }
 
     fn check(&self, test: &Vec<Pair>) -> anyhow::Result<()> {

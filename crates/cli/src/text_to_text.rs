@@ -19,6 +19,7 @@ use crate::{
     experiment::TokensConfig,
     folder::ModelFolder,
     metric::Metric,
+    tokens::TokenSource,
 };
 
 /// What `config.json` says of a model that turns texts into texts.
@@ -64,14 +65,14 @@ impl<C> About<C> {
 }
 
 impl TextToText {
-    /// Learns tokens and lengths from the pairs that the model is to learn from.
+    /// Learns lengths from the pairs that the model is to learn from, and tokens unless there are any.
     ///
     /// # Errors
     ///
-    /// If tokenisers cannot be made of the pairs, or the model is out of its ranges.
+    /// If there are no tokenisers, they do not know all `languages`, or the model is out of its ranges.
     pub fn learn(
         config: Architecture,
-        tokens: &TokensConfig,
+        (tokens, source): (&TokensConfig, TokenSource),
         languages: &TargetLanguages,
         pairs: &[Pair],
     ) -> anyhow::Result<Self> {
@@ -79,14 +80,24 @@ impl TextToText {
             pairs.iter().any(|pair| !pair.source.is_empty()),
             "`data.train` has no sources: a sequence-to-sequence model learns from pairs"
         );
-        let tokenizers = learn_tokenizers(tokens, languages, pairs)?;
+        let (tokenizers, languages, longest) = match source {
+            TokenSource::Data => {
+                let tokenizers = learn_tokenizers(tokens, languages, pairs)?;
+                (tokenizers, languages.codes().to_vec(), 0)
+            }
+            TokenSource::Model(folder) => {
+                let Self { about, tokenizers } = Self::open(folder)?;
+                all_known(languages.codes(), &about.languages, folder)?;
+                (tokenizers, about.languages, about.longest_source)
+            }
+        };
         let examples = Examples::new(pairs, &tokenizers);
         let about = About {
             config,
             vocabulary: tokenizers.sizes(),
             length_ratio: examples.length_ratio().context("`data.train` has no pairs")?,
-            longest_source: examples.longest_source(),
-            languages: languages.codes().to_vec(),
+            longest_source: examples.longest_source().max(longest),
+            languages,
         };
         about.config.validate(about.vocabulary)?;
         Ok(Self { about, tokenizers })
@@ -171,6 +182,21 @@ impl TextToText {
     ) -> anyhow::Result<PairBatches> {
         let examples = Examples::new(pairs, &self.tokenizers);
         PairBatches::new(examples, bucketing).with_context(|| format!("`{key}` cannot be used"))
+    }
+
+    /// Batches of all of `pairs`, however long, which an error calls `key`: for what is measured.
+    ///
+    /// # Errors
+    ///
+    /// If batches cannot be made of them.
+    pub fn all_batches(
+        &self,
+        pairs: &[Pair],
+        bucketing: &Bucketing,
+        key: &str,
+    ) -> anyhow::Result<PairBatches> {
+        let examples = Examples::new(pairs, &self.tokenizers);
+        PairBatches::of_all(examples, bucketing).with_context(|| format!("`{key}` cannot be used"))
     }
 
     /// What the models write for `sources`, best first. What is drawn for a source depends on its
@@ -289,6 +315,14 @@ impl TextToText {
         })
     }
 
+    /// Tokens that stand in front of every source to ask for a language: that of the language, and where blanks
+    /// are tokens the one behind it; none in a model of one pair.
+    pub fn asks(&self) -> usize {
+        let Some(language) = self.about.languages.first() else { return 0 };
+        let tokens = |text: &str| self.tokenizers.source().encode(text).len();
+        tokens(&format!("<2{language}> a")) - tokens("a")
+    }
+
     /// The tokens of a source as they are shown, `</s>` included.
     pub fn source_tokens(&self, text: &str) -> Vec<String> {
         shown(&self.tokenizers.source().encode(text), self.tokenizers.source())
@@ -309,6 +343,26 @@ impl TextToText {
 pub(crate) fn shown(ids: &[u32], tokenizer: &recurrent_text::Tokenizer) -> Vec<String> {
     let token = |id: &u32| tokenizer.vocabulary().token(*id).unwrap_or_default().to_owned();
     ids.iter().map(token).chain(["</s>".to_owned()]).collect()
+}
+
+/// Refuses languages that the tokens of a model do not know, and one pair where it is of several.
+fn all_known(asked: &[String], known: &[String], folder: &ModelFolder) -> anyhow::Result<()> {
+    let path = folder.path().display();
+    match asked.iter().find(|code| !known.contains(code)) {
+        Some(code) if known.is_empty() => {
+            bail!("`data.pairs` asks for `{code}`: {path} is a model of one pair of languages")
+        }
+        Some(code) => {
+            bail!(
+                "`data.pairs` asks for `{code}`: {path} does not write it, only {}",
+                known.join(", ")
+            )
+        }
+        None if asked.is_empty() && !known.is_empty() => {
+            bail!("`data.pairs` is missing: {path} writes {}", known.join(", "))
+        }
+        None => Ok(()),
+    }
 }
 
 fn learn_tokenizers(

@@ -43,7 +43,7 @@ use crate::{
 pub struct HredConfig {
     /// Features of a token's vector, `d`, at least 1.
     pub d_embedding: usize,
-    /// The cell of encoder, context and decoder: "gru" or "lstm".
+    /// The cell of encoder, context and decoder: "gru", "original_gru" or "lstm".
     pub cell: CellKind,
     /// What reads turns.
     pub encoder: EncoderConfig,
@@ -193,8 +193,8 @@ impl HredConfig {
 /// The cells that a decoder of turns can have.
 pub(crate) fn cell_fits(cell: &CellKind) -> Result<(), OutOfRange> {
     let name = format!("{cell:?}").to_lowercase();
-    let known = matches!(cell, CellKind::Gru | CellKind::Lstm);
-    OutOfRange::check("cell", name, |_| known, "\"gru\" or \"lstm\"")
+    let known = matches!(cell, CellKind::Gru | CellKind::OriginalGru | CellKind::Lstm);
+    OutOfRange::check("cell", name, |_| known, "\"gru\", \"original_gru\" or \"lstm\"")
 }
 
 /// Whether an output layer can be made of readouts, for vectors of tokens and readouts of the given

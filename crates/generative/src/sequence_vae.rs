@@ -46,7 +46,7 @@ use crate::{
 pub struct SequenceVaeConfig {
     /// Features of a token's vector, `d`, at least 1.
     pub d_embedding: usize,
-    /// The cell of encoder and decoder: "gru" or "lstm".
+    /// The cell of encoder and decoder: "gru", "original_gru" or "lstm".
     pub cell: CellKind,
     /// What reads.
     pub encoder: EncoderConfig,

@@ -104,7 +104,7 @@ impl TurnDecoder {
     ) -> Self {
         let DecoderSizes { d_embedding: d, d_context: s, d_hidden: h, d_readout: r } = sizes;
         let (parts, gates) = match cell {
-            CellKind::Gru => (1, 3),
+            CellKind::Gru | CellKind::OriginalGru => (1, 3),
             CellKind::Lstm => (2, 4),
             other => panic!("a decoder of turns is an LSTM or a GRU, got {other:?}"),
         };

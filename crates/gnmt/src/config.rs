@@ -315,7 +315,10 @@ impl GnmtConfig {
             decoder,
             output: match self.tie {
                 Tie::Output | Tie::All => Output::tied(v_target, device),
-                Tie::None | Tie::Embeddings => Output::new(h, v_target, device),
+                Tie::None | Tie::Embeddings => match self.uniform() {
+                    Some(uniform) => Output::drawn(&uniform, h, v_target, device),
+                    None => Output::new(h, v_target, device),
+                },
             },
             start: self.start,
             clip: self.clip,
@@ -347,10 +350,11 @@ impl GnmtConfig {
             GnmtCell::GnmtLstm => {
                 let config = GnmtLstmConfig::new(d_input, self.d_hidden)
                     .with_clip(self.clip.map(|clip| clip.to));
-                let config = match self.uniform() {
-                    Some(uniform) => config.with_initializer(uniform),
-                    None => config.with_initializer(Initializer::XavierUniform { gain: 1.0 }),
+                let (input, recurrent) = match self.uniform() {
+                    Some(uniform) => (uniform.clone(), uniform),
+                    None => (glorot.input_init, glorot.recurrent_init),
                 };
+                let config = config.with_input_init(input).with_recurrent_init(recurrent);
                 AnyCell::GnmtLstm(config.init(device))
             }
         }

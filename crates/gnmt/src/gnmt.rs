@@ -60,6 +60,14 @@ impl Gnmt {
         self.target_embedding.vocabulary()
     }
 
+    /// The same model, of which nothing is dropped while it learns.
+    pub(crate) fn without_dropout(&self) -> Self {
+        let mut model = self.clone();
+        model.encoder.dropout.prob = 0.0;
+        model.decoder.dropout.prob = 0.0;
+        model
+    }
+
     /// Reads sources, `</s>` included: what the decoder sees of them and the state it starts from.
     pub fn encode(&self, sources: &Padded) -> (Source, DecoderState<CellState>) {
         let device = self.device();

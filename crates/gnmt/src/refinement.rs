@@ -8,8 +8,9 @@
 //!
 //! `r̄` is the mean reward of the `m` outputs of a source. The likelihood learns from true tokens alone
 //! and never from whole outputs, which is what is measured in the end. It is for a model that has
-//! learned by likelihood before: one that has not draws nothing worth a reward. There is no dropout in
-//! the drawing, and drawing has no gradient.
+//! learned by likelihood before: one that has not draws nothing worth a reward. There is no dropout, and
+//! drawing has no gradient. An output that was cut at its limit was not ended by the model: the
+//! probability of the `</s>` behind it is no part of `P(Y_k | X_b)`.
 //!
 //! Source: Wu et al. (2016), section 5.2, equations 8 and 9; the estimate, Williams (1992), Simple
 //! Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning.
@@ -17,7 +18,7 @@
 use burn::{prelude::*, tensor::activation::log_softmax};
 use recurrent_seq2seq::{
     Padded, PairBatch,
-    search::{Limits, Sampling, sample},
+    search::{Ending, Hypothesis, Limits, Sampling, sample},
 };
 use recurrent_text::gleu;
 use recurrent_training::{Loss, Moment, OutOfRange};
@@ -47,6 +48,8 @@ impl Default for Refinement {
 pub(crate) struct Drawn {
     /// One output for each source, as pairs, and that once for each draw.
     pub(crate) outputs: Vec<PairBatch>,
+    /// How each output of each draw came to its end.
+    pub(crate) endings: Vec<Vec<Ending>>,
     /// `(r_k − r̄) / m` of each output of each draw.
     pub(crate) advantages: Vec<Vec<f64>>,
     /// The mean reward of all.
@@ -77,13 +80,13 @@ impl Refinement {
         let drawn = sample(&generator, &sampling, &Limits::twice(&lengths));
         // What is not a number has no reward; the loss will be none either, and training stops there.
         let drawn = drawn.unwrap_or_else(|_| vec![Vec::new(); sources.len()]);
-        let outputs = |k: usize| -> Vec<Vec<u32>> {
-            let output = |of: &Vec<recurrent_seq2seq::search::Hypothesis>| {
-                of.get(k).map(|found| found.tokens.clone()).unwrap_or_default()
-            };
-            drawn.iter().map(output).collect()
+        let output = |of: &Vec<Hypothesis>, k: usize| match of.get(k) {
+            Some(found) => (found.tokens.clone(), found.ending),
+            None => (Vec::new(), Ending::Written),
         };
-        let outputs: Vec<Vec<Vec<u32>>> = (0..self.samples).map(outputs).collect();
+        let draw = |k: usize| drawn.iter().map(|of| output(of, k)).unzip();
+        let (outputs, endings): (Vec<Vec<Vec<u32>>>, Vec<Vec<Ending>>) =
+            (0..self.samples).map(draw).unzip();
         let rewards: Vec<Vec<f64>> = outputs
             .iter()
             .map(|of| of.iter().zip(&targets).map(|(y, true_y)| gleu(y, true_y)).collect())
@@ -97,15 +100,17 @@ impl Refinement {
         Drawn {
             advantages: advantages.collect(),
             outputs: outputs.iter().map(|of| PairBatch::new(&sources, of)).collect(),
+            endings,
             reward: means.iter().sum::<f64>() / means.len() as f64,
         }
     }
 
     /// `−O` of a batch, per sentence: what is minimised.
     pub(crate) fn loss(&self, model: &Gnmt, batch: &PairBatch, at: &Moment) -> Loss {
-        let drawn = self.draw(model, batch, at);
+        let model = model.without_dropout();
+        let drawn = self.draw(&model, batch, at);
         let likelihood = model.likelihood(batch);
-        let sum = likelihood.sum * self.likelihood + weighted(model, &drawn);
+        let sum = likelihood.sum * self.likelihood + weighted(&model, &drawn);
         Loss { sum, weight: batch.source.batch() as f64, ..likelihood }
     }
 }
@@ -113,18 +118,31 @@ impl Refinement {
 /// `−Σ_b Σ_k (r_k − r̄) / m · log P(Y_k | X_b)`.
 pub(crate) fn weighted(model: &Gnmt, drawn: &Drawn) -> Tensor<1> {
     let device = model.device();
-    let one = |(pairs, advantages): (&PairBatch, &Vec<f64>)| {
+    let one = |((pairs, endings), advantages): ((&PairBatch, &Vec<Ending>), &Vec<f64>)| {
         let log_p = log_softmax(model.forced(pairs).0, 2);
         let ids = pairs.ended.tensor(&device).unsqueeze_dim(2);
-        let mut chosen: Tensor<2> = log_p.gather(2, ids).squeeze_dim(2);
-        if let Some(mask) = pairs.ended.pad_mask(&device) {
-            chosen = chosen.mask_fill(mask, 0.0);
-        }
-        let weights = Tensor::<1>::from_data(advantages.as_slice(), (&device, chosen.dtype()));
-        (chosen.sum_dim(1).squeeze_dim::<1>(1) * weights).sum().neg()
+        let chosen: Tensor<2> = log_p.gather(2, ids).squeeze_dim(2);
+        let weights = weights(&pairs.ended, endings, advantages);
+        let weights = Tensor::from_data(weights, (&device, chosen.dtype()));
+        (chosen * weights).sum().neg()
     };
-    let sums = drawn.outputs.iter().zip(&drawn.advantages).map(one);
+    let sums = drawn.outputs.iter().zip(&drawn.endings).zip(&drawn.advantages).map(one);
     sums.reduce(|a, b| a + b).expect("at least two outputs are drawn")
+}
+
+/// The advantage of its output for every token that was drawn, `[B, T]`; 0 for padding and for a `</s>`
+/// that was not.
+fn weights(ended: &Padded, endings: &[Ending], advantages: &[f64]) -> TensorData {
+    let steps = ended.steps();
+    let row = |((written, ending), advantage): ((Vec<u32>, &Ending), &f64)| {
+        let drawn = match ending {
+            Ending::Written => written.len(),
+            Ending::Cut => written.len() - 1,
+        };
+        (0..steps).map(move |t| if t < drawn { *advantage } else { 0.0 }).collect::<Vec<f64>>()
+    };
+    let rows: Vec<f64> = ended.rows().zip(endings).zip(advantages).flat_map(row).collect();
+    TensorData::new(rows, [ended.batch(), steps])
 }
 
 /// The rows of ids, without the `</s>` that ends each.

@@ -223,6 +223,13 @@ pub(crate) fn replace(
     path: &Path,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = target.as_path();
+    // A device, say, is no file that another could take the place of.
+    let no_file = |kind: std::fs::FileType| !kind.is_file() && !kind.is_dir();
+    if std::fs::metadata(path).is_ok_and(|found| no_file(found.file_type())) {
+        return fill(&mut File::options().write(true).open(path)?);
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -238,7 +238,8 @@ impl Reservoir {
         Spectrum::of(&self.units.w)
     }
 
-    /// What is known about echo states; of units with rates of their own that there are none such statements.
+    /// What is known about echo states, outputs that are fed back being inputs. That there are none for zero
+    /// input is known of units without biases alone, and of units with rates of their own nothing is.
     ///
     /// # Errors
     ///
@@ -247,7 +248,12 @@ impl Reservoir {
         let (keep, gain) = (self.units.keep[0], self.units.gain[0]);
         let one_rate = self.units.keep.iter().all(|a| *a == keep)
             && self.units.gain.iter().all(|a| *a == gain);
-        if one_rate { echo_states(&self.units.w, keep, gain) } else { Ok(EchoStates::Unknown) }
+        if !one_rate {
+            return Ok(EchoStates::Unknown);
+        }
+        let known = echo_states(&self.units.w, keep, gain)?;
+        let biased = self.units.b.iter().any(|b| *b != 0.0);
+        Ok(if known == EchoStates::Never && biased { EchoStates::Unknown } else { known })
     }
 
     /// The states of a sequence of inputs `[T, K]`, what is fed back behind each row; they go on from `state`,

@@ -1,9 +1,12 @@
 //! From ids to vectors.
 //!
 //! ```text
-//! e_t = E[x_t]               E is [V, d];  E[<pad>] = 0 and stays there
+//! e_t = E[x_t]               E is [V, d];  0 for <pad>
 //! e_t = √d · E[x_t]          scaled
 //! ```
+//!
+//! The row of `<pad>` begins at 0 and has no gradient as it is read. In a table that is the output layer as
+//! well it is learned there, as the weights of a token that is never the next one.
 //!
 //! A table that is the output layer as well has small numbers, so that logits are small at the start.
 //! What reads them then hears tokens next to nothing, and learns late; scaled, a vector that is read is
@@ -48,7 +51,7 @@ pub enum EmbeddingScale {
     Sqrt,
 }
 
-/// A vector for each id. That of `<pad>` is zero and gets no gradient.
+/// A vector for each id. That of `<pad>` is read as zero and gets no gradient by that.
 #[derive(Module, Debug)]
 pub struct Embedding {
     /// `E`, `[V, d]`.

@@ -26,7 +26,17 @@ impl Output {
     /// all tokens are about as likely at the start.
     pub fn new(d_readout: usize, vocabulary: usize, device: &Device) -> Self {
         let small = Initializer::Uniform { min: -0.1, max: 0.1 };
-        let w_o = small.init([d_readout, vocabulary], device).into_value().detach();
+        Self::drawn(&small, d_readout, vocabulary, device)
+    }
+
+    /// The same with weights that are drawn in another way.
+    pub fn drawn(
+        initializer: &Initializer,
+        d_readout: usize,
+        vocabulary: usize,
+        device: &Device,
+    ) -> Self {
+        let w_o = initializer.init([d_readout, vocabulary], device).into_value().detach();
         Self { w_o: Some(Param::from_tensor(w_o)), ..Self::tied(vocabulary, device) }
     }
 

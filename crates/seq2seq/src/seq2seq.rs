@@ -13,6 +13,7 @@
 use burn::{nn::Dropout, prelude::*};
 use rand::RngExt;
 use recurrent_cells::{Cell, State};
+use recurrent_text::{BOS, PAD};
 use recurrent_training::{Learn, Loss, Moment};
 
 use crate::{
@@ -121,7 +122,7 @@ impl<C: Cell> Seq2Seq<C> {
     }
 
     /// The logits when each token read is the true one with probability `truth`, and else the most
-    /// likely one of the step before.
+    /// likely one of the step before that an output can have.
     pub(crate) fn sampled(&self, batch: &PairBatch, truth: f64, at: &Moment) -> Tensor<3> {
         let device = self.device();
         let (source, mut state) = self.encode(&batch.source);
@@ -131,7 +132,7 @@ impl<C: Cell> Seq2Seq<C> {
             let ids = match logits.last() {
                 None => true_ids,
                 Some(last) => {
-                    let own = last.clone().detach().argmax(2).squeeze_dim::<2>(2);
+                    let own = likeliest(last.clone().detach());
                     let coins = (0..batch.begun.batch()).map(|_| rng.random::<f64>() >= truth);
                     let coins: Vec<bool> = coins.collect();
                     let coins = Tensor::<1, Bool>::from_data(coins.as_slice(), &device);
@@ -149,6 +150,15 @@ impl<C: Cell> Seq2Seq<C> {
     fn logits(&self, readout: Tensor<3>) -> Tensor<3> {
         self.output.forward(self.dropout.forward(readout), &self.target_embedding)
     }
+}
+
+/// The likeliest ids by `[B, 1, V]` logits, `[B, 1]`, but for `<pad>` and `<s>`, which no search writes.
+fn likeliest(logits: Tensor<3>) -> Tensor<2, Int> {
+    let vocabulary = logits.dims()[2];
+    let never: Vec<bool> = (0..vocabulary as u32).map(|id| id == PAD || id == BOS).collect();
+    let never = Tensor::<1, Bool>::from_data(never.as_slice(), &logits.device());
+    let never = never.unsqueeze::<3>().expand(logits.dims());
+    logits.mask_fill(never, f32::NEG_INFINITY).argmax(2).squeeze_dim(2)
 }
 
 impl<C: Cell + 'static> Learn for Seq2Seq<C> {

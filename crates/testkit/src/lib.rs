@@ -8,7 +8,7 @@ mod random;
 
 pub use close::{assert_close, assert_same_bits, largest_difference};
 pub use fixture::Fixture;
-pub use gradients::{check_gradients, check_input_gradient};
+pub use gradients::{all_gradients, check_gradients, check_input_gradient};
 pub use random::{drawn, fill, random, redrawn};
 
 use burn::{

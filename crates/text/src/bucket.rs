@@ -99,6 +99,16 @@ impl Bucketing {
         Self { size, max_source: None, max_target: None }
     }
 
+    /// The same for what is measured: nothing is dropped, and a budget that the largest of `lengths` is above
+    /// grows to hold it.
+    pub fn of_all(&self, lengths: &[Length]) -> Self {
+        let largest = lengths.iter().map(|length| length.source + length.target).max();
+        Self::new(match self.size {
+            BatchSize::Tokens(budget) => BatchSize::Tokens(budget.max(largest.unwrap_or(0))),
+            BatchSize::Sentences(count) => BatchSize::Sentences(count),
+        })
+    }
+
     /// Takes in the lengths of all examples and drops those that are too long.
     ///
     /// # Errors
@@ -126,6 +136,23 @@ impl Bucketing {
             }
         }
         Ok(Buckets { size: self.size, lengths, kept })
+    }
+}
+
+#[cfg(test)]
+mod of_all {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_whole() {
+        let length = |source, target| Length { source, target };
+        let lengths = vec![length(3, 4), length(30, 4), length(2, 50)];
+        for size in [BatchSize::Tokens(20), BatchSize::Sentences(2)] {
+            let learned = Bucketing { size, max_source: Some(10), max_target: Some(10) };
+            assert_eq!(learned.plan(lengths.clone()).unwrap().dropped(), 2);
+            let measured = learned.of_all(&lengths).plan(lengths.clone()).unwrap();
+            assert_eq!((measured.dropped(), measured.examples()), (0, 3));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use serde::{
     Deserializer,
     de::{
-        DeserializeOwned, Error, MapAccess, Visitor,
+        DeserializeOwned, DeserializeSeed, Error, IntoDeserializer, MapAccess, Visitor,
         value::{MapAccessDeserializer, StrDeserializer},
     },
 };
@@ -36,7 +36,40 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Choice<T> {
         T::deserialize(Value::Object(table)).map_err(E::custom)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let name: Option<String> = map.next_key()?;
+        let first = First { name: name.clone(), rest: &mut map };
+        let chosen = T::deserialize(MapAccessDeserializer::new(first))?;
+        // An enum takes the first key alone; formats differ in what they say of another.
+        match (name, map.next_key::<String>()?) {
+            (Some(name), Some(other)) => {
+                Err(A::Error::custom(format!("expected one choice, got `{name}` and `{other}`")))
+            }
+            _ => Ok(chosen),
+        }
+    }
+}
+
+/// A map whose first key was read already.
+struct First<'m, A> {
+    name: Option<String>,
+    rest: &'m mut A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for First<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.name.take() {
+            Some(name) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.rest.next_value_seed(seed)
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 /// Which optimizer takes the steps, with its own numbers. In a file either a name, for the default
 /// numbers, or a table: `optimizer = "adam"` or `optimizer = { adam = { beta_2 = 0.98 } }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// Gradient descent.
     Sgd {},

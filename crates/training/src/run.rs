@@ -33,6 +33,9 @@ pub(crate) struct Run<M: Learn, B> {
     pub(crate) clock: Clock,
 }
 
+/// Steps that a stop waits for a place where nothing is lost.
+const PATIENCE: usize = 100;
+
 /// Whether an epoch came to its end.
 enum Flow {
     Done,
@@ -84,19 +87,24 @@ impl<M: Learn, B: Batches<Batch = M::Batch>> Run<M, B> {
         plans.drain(..self.done.batches.min(all));
         to.start_epoch(epoch, all);
         let mut batches = Prefetch::new(self.batches.clone(), plans).peekable();
-        let mut carried = None;
+        let (mut carried, mut waited) = (None, 0);
         while batches.peek().is_some() {
             let window: Vec<_> = batches.by_ref().take(self.config.accumulate).collect();
             self.step(window, &mut carried, all, to)?;
-            if to.stop_wanted()? {
-                // In the middle of a chain there is a state that no checkpoint holds: then the
-                // epoch is done again from the checkpoint before it.
-                if batches.peek().is_none_or(|(past, _)| *past == Past::None) {
-                    self.check_parameters()?;
-                    self.save(to)?;
-                }
+            if !to.stop_wanted()? {
+                continue;
+            }
+            // In the middle of a chain there is a state that no checkpoint holds: its end is waited for.
+            if batches.peek().is_none_or(|(past, _)| *past == Past::None) {
+                self.check_parameters()?;
+                self.save(to)?;
                 return Ok(Flow::Stopped);
             }
+            // If it is long, the epoch is done again from the checkpoint before it.
+            if waited == PATIENCE {
+                return Ok(Flow::Stopped);
+            }
+            waited += 1;
         }
         to.end_epoch(epoch);
         Ok(Flow::Done)

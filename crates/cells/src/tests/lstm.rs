@@ -259,9 +259,51 @@ fn layer_norm_ignores_what_all_columns_share() {
     assert_close(&run(&shifted, &x, cell.initial_state(2)).0, expected.into_data(), 1e-10);
 }
 
+/// LS-3: with errors that do not leave through the gates or the peepholes, the memory's own way is all
+/// there is, whatever the recurrent weights: `∂c_T/∂c_0 = diag(Π_t f_t)`.
+#[test]
+fn ls_3_truncated_errors_travel_by_the_forget_gates_alone() {
+    let device = Device::flex().autodiff();
+    let peephole = drawn(PeepholeLstmConfig::new(3, 4).init(&device), DType::F64);
+    let (gradient, weights) = cell_gradient(&Truncated::new(peephole.clone()), 20);
+
+    // The gates, step by step, as the cell has them.
+    let plain = peephole.valid();
+    let mut state = plain.initial_state(2);
+    state.cell = random([2, 4], 31, DType::F64, &Device::flex());
+    let x = random([2, 20, 3], 32, DType::F64, &Device::flex());
+    let projected = plain.project(x, &state, &Lengths::full(2, 20));
+    let mut product = full([2, 4], 1.0);
+    for t in 0..20 {
+        let projected = projected.clone().narrow(1, t, 1).squeeze_dim::<2>(1);
+        let gates = projected.clone() + state.hidden.clone().matmul(plain.w_h.val());
+        let p = plain.p.val().narrow(0, 1, 1);
+        let f = gates.narrow(1, 4, 4) + state.cell.clone() * p;
+        product = product * burn::tensor::activation::sigmoid(f);
+        state = plain.advance(projected, state, &Direct);
+    }
+    assert_close(&gradient, (weights.clone().inner() * product).into_data(), 1e-13);
+    // Without the cut there are other ways.
+    let whole = cell_gradient(&peephole, 20).0;
+    assert!(recurrent_testkit::largest_difference(&whole, gradient.into_data()) > 1e-6);
+}
+
 /// LS-10: what is shown stays inside (−1, 1).
 #[test]
 fn ls_10_the_output_is_bounded() {
+    struct Check;
+    impl super::ForEveryCell for Check {
+        fn check<C: Cell>(&mut self, name: &str, cell: C) {
+            if !name.contains("lstm") || name.contains("gnmt") || name.contains("projected") {
+                return;
+            }
+            let x = inputs(2, 300, &Device::flex()) * 3.0;
+            let y = run(&cell, &x, cell.initial_state(2)).0;
+            let largest = y.abs().max().into_scalar::<f64>();
+            assert!(largest < 1.0 && largest > 0.1, "{name}: {largest}");
+        }
+    }
+    super::every_cell(&Device::flex(), DType::F64, &mut Check);
     let cell = OriginalLstmConfig::new(3, 4).init(&Device::flex());
     let cell = drawn(cell, DType::F64);
     let x = inputs(2, 300, &Device::flex()) * 3.0;

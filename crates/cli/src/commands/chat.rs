@@ -1,7 +1,7 @@
 //! `recurrent chat`: a conversation with a model, a line a turn.
 
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, Read, Write},
     num::NonZeroUsize,
 };
 
@@ -17,7 +17,9 @@ use crate::{
     commands::evaluate::trained_with,
     decode::Search,
     dialogue_model::{DialogueConfig, HRED, Talker, VHRED},
+    experiment::EvaluationConfig,
     folder::ModelFolder,
+    lines::Lines,
     terminal::Stream,
 };
 
@@ -44,7 +46,7 @@ pub fn run(arguments: &args::Chat, out: &mut dyn Write) -> anyhow::Result<()> {
     let folder = ModelFolder::open(&arguments.model)?;
     folder.expect_kind(&[HRED, VHRED])?;
     let search = search(arguments, &folder)?;
-    let input = io::stdin().lock();
+    let input = Lines::new(io::stdin().lock());
     match folder.kind() {
         Some(VHRED) => {
             let (talker, model) = Talker::<VhredConfig>::load(&folder, &device)?;
@@ -62,13 +64,8 @@ fn search(arguments: &args::Chat, folder: &ModelFolder) -> anyhow::Result<Search
         return Ok(Search::Sample(arguments.drawing.sampling()));
     }
     let evaluation = trained_with(folder)?.evaluation;
-    let width = arguments.beam.map_or(evaluation.beam, std::num::NonZero::get);
-    Ok(match width {
-        1 => Search::Greedy,
-        width => {
-            Search::Beam(Beam { length_penalty: evaluation.length_penalty, ..Beam::new(width) })
-        }
-    })
+    let beam = arguments.beam.map_or(evaluation.beam, std::num::NonZero::get);
+    Ok(EvaluationConfig { beam, ..evaluation }.search())
 }
 
 /// A conversation.
@@ -97,23 +94,17 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
         Self { talker, model, search, arguments, state, last: None, seed, step: 0 }
     }
 
-    fn all(mut self, mut input: impl BufRead, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn all(mut self, mut input: Lines<impl Read>, out: &mut dyn Write) -> anyhow::Result<()> {
         let person = Stream::Stdout.is_terminal() && !self.arguments.format.json;
         if person {
             writeln!(out, "A line is a turn; /help shows what else there is.")?;
         }
-        for n in 1.. {
+        loop {
             if person {
                 write!(out, "> ")?;
                 out.flush()?;
             }
-            let mut line = Vec::new();
-            if input.read_until(b'\n', &mut line).context("standard input")? == 0 {
-                break;
-            }
-            let line = String::from_utf8(line)
-                .ok()
-                .with_context(|| format!("standard input, line {n}: it is not UTF-8"))?;
+            let Some((n, line)) = input.line()? else { break };
             match self
                 .line(line.trim(), out)
                 .with_context(|| format!("standard input, line {n}"))?
@@ -273,6 +264,12 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
             Some(reply) => {
                 self.state = before;
                 self.hear(reply);
+                if self.arguments.format.json {
+                    let taken = argument.trim();
+                    let json =
+                        serde_json::json!({ "taken": taken.parse::<usize>()?, "reply": reply });
+                    return Ok(writeln!(out, "{json}")?);
+                }
                 self.say(out, reply)
             }
             None => {

@@ -73,6 +73,11 @@ fn replace<M: burn::module::Module>(folder: &mut ModelFolder, model: &M) -> anyh
 
 fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let device = Device::flex();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if folder.join("config.json").exists() {
+        bail!("{} would stand in a model folder: choose another one", file.display());
+    }
     let dict = match ModelFolder::open(path)?.kind() {
         Some(text_model::KIND) => {
             TextModel::<LanguageModelConfig>::load(path, &device)?.1.to_state_dict()

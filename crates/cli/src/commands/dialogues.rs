@@ -59,8 +59,12 @@ pub fn evaluate(
         ModelConfig::Hred(_) => job.measured::<HredConfig>(&folder, &device)?,
         ModelConfig::Vhred(_) => job.measured::<VhredConfig>(&folder, &device)?,
         ModelConfig::LanguageModel(_) => {
-            if arguments.vectors.is_some() {
-                bail!("--vectors: {} is a language model and gives no replies", path.display());
+            let given = [
+                ("--vectors", arguments.vectors.is_some()),
+                ("--beam", !arguments.beam.is_empty()),
+            ];
+            if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+                bail!("{flag}: {} is a language model and gives no replies", path.display());
             }
             let (text, model) = TextModel::<LanguageModelConfig>::load(path, &device)?;
             FlatTask::of(text, &experiment)?.report(&model, &dialogues, &job.moment(), &folder)?

@@ -40,9 +40,13 @@ use crate::{
 ///
 /// If a model or the file is not whole, or something cannot be measured.
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
+    arguments.check().map_err(anyhow::Error::msg)?;
     let device = arguments.device.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
+    if experiment.data.dialogues.is_none() && arguments.vectors.is_some() {
+        bail!("--vectors: {} is no model of conversations", folder.path().display());
+    }
     if let Some(pictures) = &experiment.data.pictures {
         return pictures::evaluate(arguments, pictures, &experiment, out);
     }
@@ -51,9 +55,6 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     }
     if experiment.data.series.is_some() {
         return series::evaluate(arguments, &experiment, out);
-    }
-    if arguments.vectors.is_some() {
-        bail!("--vectors: {} is no model of conversations", folder.path().display());
     }
     if let Some(labels) = &arguments.labels {
         let (labels, path) = (labels.display(), folder.path().display());
@@ -219,6 +220,13 @@ fn evaluate_languages(
     };
     let metrics = experiment.evaluation.metrics.as_slice();
     let directions = language_matrix::measure(&texts, &models, data, asked, (&search, metrics))?;
+    if directions.is_empty() {
+        bail!(
+            "{} has no two columns of which one is to be read and the other written: {}",
+            arguments.data.display(),
+            texts.about.languages.join(", ")
+        );
+    }
     if let Some(folder) = &arguments.pictures {
         language_matrix::draw(&directions, folder)?;
     }
@@ -245,8 +253,8 @@ fn by_length(
 ) -> anyhow::Result<Vec<OfLength>> {
     let mut buckets: BTreeMap<usize, Vec<(&Group, &Vec<Written>)>> = BTreeMap::new();
     for pair in groups.iter().zip(outputs) {
-        // Without `</s>`.
-        let tokens = texts.source_tokens(&pair.0.source).len() - 1;
+        // Without `</s>` and the token that asks for a language.
+        let tokens = texts.source_tokens(&pair.0.source).len() - 1 - texts.asks();
         buckets.entry(tokens.saturating_sub(1) / step).or_default().push(pair);
     }
     let bucket = |(n, pairs): (usize, Vec<(&Group, &Vec<Written>)>)| {
@@ -268,7 +276,7 @@ fn likelihood(
     pairs: &[Pair],
 ) -> anyhow::Result<Scores> {
     let moment = Moment { seed: experiment.training.seed, epoch: 0, step: 0 };
-    let batches = texts.batches(pairs, &experiment.batches, "--data")?;
+    let batches = texts.all_batches(pairs, &experiment.batches, "--data")?;
     Ok(model.likelihood(&batches, &moment))
 }
 
@@ -343,11 +351,18 @@ fn evaluate_texts(
     let [path] = arguments.models.as_slice() else {
         bail!("models that write texts without a source are evaluated one at a time");
     };
-    let searches = !arguments.beam.is_empty() || !arguments.temperature.is_empty();
+    let searches = [
+        arguments.beam.len(),
+        arguments.temperature.len(),
+        arguments.length_penalty.len(),
+        arguments.coverage_penalty.len(),
+        usize::from(arguments.each),
+    ];
+    let searches = searches.into_iter().any(|given| given > 0);
     if searches || arguments.by_length.is_some() || arguments.pictures.is_some() {
         bail!(
-            "--beam, --temperature, --by-length and --pictures are for models that write a text for a \
-             source, and {} writes without one",
+            "--beam, --temperature, penalties, --each, --by-length and --pictures are for models that \
+             write a text for a source, and {} writes without one",
             path.display()
         );
     }
@@ -439,7 +454,7 @@ pub fn load_ensemble(
 }
 
 /// A file in the format that a model was trained on: its columns and fields, where the name of the
-/// file allows it.
+/// file allows it. All rows of it: a part of the training file is no part of another.
 fn as_trained(path: &Path, trained: &PairFiles) -> anyhow::Result<PairFiles> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -452,7 +467,7 @@ fn as_trained(path: &Path, trained: &PairFiles) -> anyhow::Result<PairFiles> {
     }
     if name.ends_with(".tsv") {
         return Ok(PairFiles::Tsv(match trained {
-            PairFiles::Tsv(tsv) => Tsv { path, ..tsv.clone() },
+            PairFiles::Tsv(tsv) => Tsv { path, part: None, ..tsv.clone() },
             _ => Tsv::new(path),
         }));
     }

@@ -19,7 +19,7 @@ use crate::{
     forecaster,
     picture::{self, Curve, Panel},
     series_files::{self, Heard, NamedSeries, unscaled},
-    series_model::{About, SeriesModel},
+    series_model::{About, FreeRun, SeriesModel},
 };
 
 /// Steps of what was read that are drawn in front of a forecast.
@@ -60,6 +60,14 @@ impl AnySeriesModel {
         match self {
             Self::EchoState(about, _) => &about.heard,
             Self::Forecaster(about, _) => &about.heard,
+        }
+    }
+
+    /// Steps that it hears before it is measured, as after its training.
+    pub fn lead_in(&self, free: Option<FreeRun>) -> usize {
+        match self {
+            Self::EchoState(about, _) => echo_state::lead_in(&about.config, free),
+            Self::Forecaster(..) => forecaster::lead_in(free),
         }
     }
 

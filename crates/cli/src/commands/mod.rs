@@ -47,7 +47,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// How to start.
 const START: &str = "\
-Train a model that knows how English words are pronounced, in about five minutes:
+Train a model that knows how English words are pronounced, in some minutes:
 
     recurrent train configs/quickstart.toml
 

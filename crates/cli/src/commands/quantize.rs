@@ -23,9 +23,12 @@ use crate::{
 /// taken.
 pub fn run(arguments: &args::Quantize, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = &arguments.model;
+    // Of `.` too: the folder beside it, not in it.
+    let named = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
     let to = arguments.out.clone().unwrap_or_else(|| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        PathBuf::from(path).with_file_name(format!("{name}-int8"))
+        let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let whole = if path.file_name().is_some() { path } else { &named };
+        PathBuf::from(whole).with_file_name(format!("{name}-int8"))
     });
     ModelFolder::check(&to, Start::New)?;
     let folder = ModelFolder::open(path)?;

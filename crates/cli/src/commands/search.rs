@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     args,
     atomic::{make_folder, write_atomically},
+    echo_state,
     experiment::{Experiment, ModelConfig},
     picture::{self, Axis, DotPanel},
     series_files::{Heard, Steps},
@@ -46,11 +47,11 @@ pub fn run(arguments: &args::Search, out: &mut dyn Write) -> anyhow::Result<()> 
     let search =
         search.with_context(|| format!("{shown}: `search` is missing: what to search for"))?;
     let folder = arguments.folder();
-    if folder.join(BEST).exists() {
+    if [BEST, TRIALS].iter().any(|file| folder.join(file).exists()) {
         bail!("{} has the result of another search: `--out` names a folder", folder.display());
     }
     let free = experiment.evaluation.free_run;
-    let lead_in = free.map_or(0, |free| free.lead_in).max(config.washout);
+    let lead_in = echo_state::lead_in(config, free);
     // What the network is measured on in the end is not looked at.
     let (heard, data) = experiment.series()?.read(lead_in)?;
     let parts = Parts::new(&heard, &data.train, search.folds, (lead_in, free))?;
@@ -66,9 +67,6 @@ pub fn run(arguments: &args::Search, out: &mut dyn Write) -> anyhow::Result<()> 
         |trial| told.hear(trial, arguments, out),
     )?;
     told.write()?;
-    if let Some(error) = told.failure {
-        return Err(error);
-    }
     let Some(best) = best(&trials) else {
         let why = failure(&trials[0]).unwrap_or_default();
         bail!("all {} settings failed, the first: {why}", trials.len());
@@ -80,6 +78,10 @@ pub fn run(arguments: &args::Search, out: &mut dyn Write) -> anyhow::Result<()> 
     };
     write_atomically(&folder.join(PICTURE), draw(search, &trials, &name)?.as_bytes())?;
     write_atomically(&folder.join(BEST), settings::to_toml(&found)?.as_bytes())?;
+    // Nothing that was found is lost because nobody listens.
+    if let Some(error) = told.failure {
+        return Err(error);
+    }
     let best_file = folder.join(BEST).display().to_string();
     if arguments.format.json {
         let json = serde_json::json!({ "event": "best", "trial": best, "config": best_file });

@@ -9,7 +9,7 @@ use crate::{
     experiment::Experiment,
     report::{Measured, Unit},
     series_files::{Steps, read_file},
-    series_model::{LEAD_IN, measure, said},
+    series_model::{measure, said},
 };
 use anyhow::bail;
 
@@ -41,7 +41,7 @@ pub fn evaluate(
     let file = arguments.data.display().to_string();
     let series = read_file(&arguments.data)?;
     let (u, d) = (heard.inputs_of(&series, &file)?, heard.targets_of(&series, &file)?);
-    let lead_in = free.map_or(LEAD_IN, |free| free.lead_in).max(model.washout());
+    let lead_in = model.lead_in(free);
     let (steps, washout) = (u.steps(), lead_in + heard.ahead);
     if steps <= washout {
         bail!(

@@ -1,12 +1,10 @@
 //! `recurrent tokenize`: how a model cuts texts.
 
-use std::io::{self, BufRead, Write};
-
-use anyhow::Context;
+use std::io::{self, Write};
 
 use crate::{
     any_translator::Architecture, args, args::Side, dialogue_model, examples::Tokenizers,
-    folder::ModelFolder, text_model, text_vae,
+    folder::ModelFolder, lines::Lines, text_model, text_vae,
 };
 
 /// The kinds of models that read texts.
@@ -33,8 +31,8 @@ pub fn run(arguments: &args::Tokenize, out: &mut dyn Write) -> anyhow::Result<()
         Side::Source => tokenizers.source(),
         Side::Target => tokenizers.target(),
     };
-    for (n, line) in io::stdin().lock().lines().enumerate() {
-        let line = line.with_context(|| format!("standard input, line {}", n + 1))?;
+    let mut lines = Lines::new(io::stdin().lock());
+    while let Some((_, line)) = lines.line()? {
         let shown = |id: u32| match arguments.ids {
             true => id.to_string(),
             false => visible(tokenizer.vocabulary().token(id).unwrap_or_default()),

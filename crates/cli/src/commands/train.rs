@@ -15,23 +15,24 @@ use recurrent_training::{
 };
 
 use crate::{
+    any_translator::TranslatorConfig,
     args,
-    data::{Data, Fingerprint},
+    data::{Data, ExampleSet, Fingerprint},
     dialogue_model::{DialogueConfig, DialogueTask},
     echo_state,
     error::Interrupted,
     experiment::{EvaluationConfig, Experiment, ModelConfig},
     flat_model::FlatTask,
     folder::{self, ModelFolder, Part},
-    forecaster::ForecasterTask,
+    forecaster::{self, ForecasterTask},
     interrupt,
     picture_model::{PictureConfig, PictureTask},
     report::{self, Measured, Report},
-    series_model::LEAD_IN,
     settings::{self, Difference},
     task::{Learned, Task, Translation},
-    terminal::Stream,
+    terminal::{Stream, grouped},
     text_model::{TextConfig, TextTask},
+    tokens::TokenSource,
 };
 
 /// See [`args::Train`].
@@ -46,29 +47,31 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = arguments.folder();
     let start = if arguments.resume { folder::Start::Resume } else { folder::Start::New };
     ModelFolder::check(&path, start)?;
-    let job = Job { arguments, experiment: &experiment, path: &path, start, device };
+    let beginning = match &experiment.model {
+        // It is fitted at once, and refuses the others itself.
+        ModelConfig::EchoState(_) => Beginning::Nothing,
+        _ => Beginning::of(arguments, &path)?,
+    };
+    if let Beginning::Model(model) = &beginning {
+        same_tokens(model, &experiment)?;
+    }
+    let job = Job { arguments, experiment: &experiment, path: &path, beginning, device };
     match &experiment.model {
         ModelConfig::EchoState(config) => {
             echo_state::on_cpu(&arguments.device)?;
             echo_state::train(arguments, &experiment, config, out)
         }
         ModelConfig::Forecaster(config) => {
-            let free = experiment.evaluation.free_run;
-            let lead_in = free.map_or(LEAD_IN, |free| free.lead_in.max(LEAD_IN));
+            let lead_in = forecaster::lead_in(experiment.evaluation.free_run);
             let (heard, data) = experiment.series()?.read(lead_in)?;
             job.train(&ForecasterTask::new(config, &experiment, heard)?, &data, out)
         }
-        ModelConfig::Seq2seq(config) => {
-            let data = Data::read(&experiment.data)?;
-            job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)
-        }
-        ModelConfig::Gnmt(config) => {
-            let data = Data::read(&experiment.data)?;
-            job.train(&Translation::new(config, &experiment, &data.train)?, &data, out)
-        }
+        ModelConfig::Seq2seq(config) => job.train_translation(config, out),
+        ModelConfig::Gnmt(config) => job.train_translation(config, out),
         ModelConfig::LanguageModel(config) if experiment.data.dialogues.is_some() => {
             let data = experiment.dialogues()?.read()?;
-            job.train(&FlatTask::new(config, &experiment, &data.train)?, &data, out)
+            let tokens = job.beginning.tokens();
+            job.train(&FlatTask::new(config, &experiment, &data.train, tokens)?, &data, out)
         }
         ModelConfig::LanguageModel(config) => job.train_texts(config, out),
         ModelConfig::SequenceVae(config) => job.train_texts(config, out),
@@ -79,18 +82,68 @@ pub fn run(arguments: &args::Train, out: &mut dyn Write) -> anyhow::Result<()> {
     }
 }
 
+/// What a training begins with.
+enum Beginning {
+    /// Nothing: its tokens are learned, its weights drawn.
+    Nothing,
+    /// The tokens and the weights of a model (`--init`).
+    Model(ModelFolder),
+    /// The tokens of its own folder, and the newest checkpoint there (`--resume`).
+    Checkpoint(ModelFolder),
+}
+
+impl Beginning {
+    fn of(arguments: &args::Train, path: &Path) -> anyhow::Result<Self> {
+        if arguments.resume {
+            return Ok(Self::Checkpoint(ModelFolder::create(path, folder::Start::Resume)?));
+        }
+        Ok(match &arguments.init {
+            None => Self::Nothing,
+            Some(model) => Self::Model(ModelFolder::open(model)?),
+        })
+    }
+
+    fn tokens(&self) -> TokenSource<'_> {
+        let has_any = |folder: &ModelFolder| {
+            [Part::Tokenizer, Part::SourceTokenizer].into_iter().any(|part| folder.has(part))
+        };
+        match self {
+            Self::Model(folder) => TokenSource::Model(folder),
+            Self::Checkpoint(folder) if has_any(folder) => TokenSource::Model(folder),
+            // A training that was ended before it had any has no checkpoint either.
+            Self::Nothing | Self::Checkpoint(_) => TokenSource::Data,
+        }
+    }
+
+    fn start(&self) -> folder::Start {
+        match self {
+            Self::Nothing | Self::Model(_) => folder::Start::New,
+            Self::Checkpoint(_) => folder::Start::Resume,
+        }
+    }
+}
+
 struct Job<'a> {
     arguments: &'a args::Train,
     experiment: &'a Experiment,
     path: &'a Path,
-    start: folder::Start,
+    beginning: Beginning,
     device: Device,
 }
 
 impl Job<'_> {
+    fn train_translation<C: TranslatorConfig>(
+        &self,
+        config: &C,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let (data, tokens) = (Data::read(&self.experiment.data)?, self.beginning.tokens());
+        self.train(&Translation::new(config, self.experiment, &data.train, tokens)?, &data, out)
+    }
+
     fn train_texts<C: TextConfig>(&self, config: &C, out: &mut dyn Write) -> anyhow::Result<()> {
-        let data = Data::read(&self.experiment.data)?;
-        self.train(&TextTask::new(config, self.experiment, &data.train)?, &data, out)
+        let (data, tokens) = (Data::read(&self.experiment.data)?, self.beginning.tokens());
+        self.train(&TextTask::new(config, self.experiment, &data.train, tokens)?, &data, out)
     }
 
     fn train_pictures<C: PictureConfig>(
@@ -108,8 +161,8 @@ impl Job<'_> {
         config: &C,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let data = self.experiment.dialogues()?.read()?;
-        self.train(&DialogueTask::new(config, self.experiment, &data.train)?, &data, out)
+        let (data, tokens) = (self.experiment.dialogues()?.read()?, self.beginning.tokens());
+        self.train(&DialogueTask::new(config, self.experiment, &data.train, tokens)?, &data, out)
     }
 
     fn train<T: Task>(
@@ -118,7 +171,7 @@ impl Job<'_> {
         data: &Data<T::Set>,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let Learned { batches, cut } = task.batches(&data.train)?;
+        let Learned { batches, left_out, cut } = task.batches(&data.train)?;
         let valid = task.validation(&data.valid)?;
         if let Some(test) = &data.test {
             // Better now than after the last epoch.
@@ -126,14 +179,22 @@ impl Job<'_> {
         }
         let device = self.device.clone().autodiff();
         device.seed(self.experiment.training.seed);
-        let fresh = match &self.arguments.init {
-            None => task.init(&device),
-            Some(other) => {
-                let begun = task.init_from(&ModelFolder::open(other)?, &device);
-                begun.map_err(|reason| anyhow!("--init {}: {reason:#}", other.display()))?
+        let fresh = match &self.beginning {
+            Beginning::Nothing | Beginning::Checkpoint(_) => task.init(&device),
+            Beginning::Model(other) => {
+                let begun = task.init_from(other, &device);
+                begun.map_err(|reason| anyhow!("--init {}: {reason:#}", other.path().display()))?
             }
         };
         let mut folder = self.folder(task, &data.fingerprints())?;
+        if left_out > 0 {
+            let _ = writeln!(
+                io::stderr(),
+                "{} of {} are longer than `batches.max_source` or `batches.max_target` and left out",
+                grouped(left_out),
+                data.train.count()
+            );
+        }
         if let Some(cut) = cut.filter(|cut| cut.cut > 0) {
             // If standard error is closed nobody wants to know.
             let _ = writeln!(io::stderr(), "{cut}");
@@ -149,9 +210,9 @@ impl Job<'_> {
             validate: Box::new(valid),
             config: self.experiment.training.clone(),
             folder: folder.checkpoints(),
-            start: match self.start {
-                folder::Start::New => Start::Fresh,
-                folder::Start::Resume => Start::Resume,
+            start: match self.beginning {
+                Beginning::Nothing | Beginning::Model(_) => Start::Fresh,
+                Beginning::Checkpoint(_) => Start::Resume,
             },
             progress: self.progress(),
             interrupter,
@@ -166,12 +227,15 @@ impl Job<'_> {
                 // The best so far is a model that works: it is kept.
                 let metric = &self.experiment.training.metric;
                 if let Ok(Some((best, _))) = load_best(fresh, &folder.checkpoints(), metric) {
+                    folder.remove(Part::Metrics)?;
                     folder.save_weights(&best)?;
                 }
                 return Err(error.into());
             }
         };
         if trained.best.is_some() {
+            // It was measured of other weights.
+            folder.remove(Part::Metrics)?;
             folder.save_weights(&trained.model)?;
         }
         if trained.ended == Ended::Interrupted {
@@ -186,7 +250,8 @@ impl Job<'_> {
         self.draw_curve(&trained, &folder)?;
         let measured = task.report(&trained.model, examples, &moment, &folder)?;
         let pictures = folder.pictures()?;
-        let report = Report { cut, pictures, ..report(set, measured, &trained, began.elapsed()) };
+        let report = report(set, measured, &trained, began.elapsed());
+        let report = Report { left_out, cut, pictures, ..report };
         self.finish(&report, &mut folder, out)
     }
 
@@ -197,7 +262,7 @@ impl Job<'_> {
         known: &BTreeMap<String, Fingerprint>,
     ) -> anyhow::Result<ModelFolder> {
         let settings = settings::to_toml(self.experiment)?;
-        let mut folder = ModelFolder::create(self.path, self.start)?;
+        let mut folder = ModelFolder::create(self.path, self.beginning.start())?;
         if folder.has(Part::Training) {
             same_experiment(&folder, self.experiment)?;
         }
@@ -231,9 +296,8 @@ impl Job<'_> {
 
     /// Says how to go on.
     fn stopped(&self) -> io::Result<Interrupted> {
-        let resume = format!("recurrent train {} --resume", self.arguments.config.display());
-        let path = self.path.display();
-        writeln!(io::stderr(), "stopped and saved; go on with `{resume} --out {path}`")?;
+        let resume = self.arguments.to_resume(self.path);
+        writeln!(io::stderr(), "stopped and saved; go on with `{resume}`")?;
         Ok(Interrupted)
     }
 
@@ -261,6 +325,7 @@ fn report<M: Module>(
     Report {
         set,
         measured,
+        left_out: 0,
         cut: None,
         best_epoch: match trained.best {
             Some(Best::Epoch(ref record)) => Some(record.epoch),
@@ -283,7 +348,12 @@ fn same_experiment(folder: &ModelFolder, now: &Experiment) -> anyhow::Result<()>
     // How it is trained may change.
     let part = |experiment: &Experiment| Experiment {
         training: TrainConfig::default(),
-        evaluation: EvaluationConfig::default(),
+        evaluation: EvaluationConfig {
+            // By these the best epoch is chosen.
+            valid_outputs: experiment.evaluation.valid_outputs,
+            free_run: experiment.evaluation.free_run,
+            ..EvaluationConfig::default()
+        },
         ..experiment.clone()
     };
     match settings::first_difference(&part(&then), &part(now))? {
@@ -292,6 +362,27 @@ fn same_experiment(folder: &ModelFolder, now: &Experiment) -> anyhow::Result<()>
             "`{key}` is {second} now and {first} in {}/training.toml: a training goes on with what it \
              began with",
             folder.path().display()
+        ),
+    }
+}
+
+/// Refuses to begin with a model whose tokens were made in another way than the configuration says.
+fn same_tokens(model: &ModelFolder, now: &Experiment) -> anyhow::Result<()> {
+    // A model that was converted has none.
+    if !model.has(Part::Training) {
+        return Ok(());
+    }
+    let then = super::evaluate::trained_with(model)?;
+    let [Some(then), Some(now)] = [&then, now].map(|experiment| experiment.tokens.as_ref()) else {
+        return Ok(());
+    };
+    let [then, now] = [then, now].map(|tokens| BTreeMap::from([("tokens", tokens)]));
+    match settings::first_difference(&then, &now)? {
+        None => Ok(()),
+        Some(Difference { key, first, second }) => bail!(
+            "--init {path}: `{key}` is {second} here and {first} in {path}/training.toml: a model goes on \
+             with the tokens that it has learned",
+            path = model.path().display()
         ),
     }
 }

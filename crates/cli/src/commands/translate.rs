@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write},
+    io::{self, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -20,6 +20,7 @@ use crate::{
     atomic::{make_folder, write_atomically},
     decode::Search,
     folder::ModelFolder,
+    lines::Lines,
     task::attention,
     terminal::{Stream, grouped},
     text_to_text::{TextToText, Written},
@@ -27,9 +28,6 @@ use crate::{
 
 /// The most lines that are read before any of them is written.
 const LINES: usize = 256;
-
-/// Bytes that are read at once.
-const BYTES: usize = 1 << 16;
 
 /// The most cells of a picture of attention: more, and no program shows it.
 const CELLS: usize = 100_000;
@@ -97,7 +95,7 @@ pub fn run(arguments: &args::Translate, out: &mut dyn Write) -> anyhow::Result<(
         progress: Progress::start(),
         lines: 0,
     };
-    translator.all(BufReader::with_capacity(BYTES, io::stdin().lock()), out)
+    translator.all(Lines::new(io::stdin().lock()), out)
 }
 
 fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
@@ -113,6 +111,15 @@ fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
         Some(width) => width.get(),
         None => experiment.evaluation.beam.max(n_best),
     };
+    let penalties = [
+        ("--length-penalty", arguments.length_penalty),
+        ("--coverage-penalty", arguments.coverage_penalty),
+    ];
+    for (flag, value) in penalties {
+        if width == 1 && value.is_some_and(|value| value != 0.0) {
+            bail!("{flag} does nothing with a beam of 1: give a wider --beam");
+        }
+    }
     let mut evaluation = experiment.evaluation;
     evaluation.beam = width;
     evaluation.length_penalty = arguments.length_penalty.unwrap_or(evaluation.length_penalty);
@@ -128,7 +135,7 @@ fn aligned(texts: &TextToText, line: &str, written: &Written) -> String {
     let (source, target) = (texts.tokenizers.source(), texts.tokenizers.target());
     let (read, hypothesis) = (source.encode(line), &written.hypothesis);
     // The token that asks for a language is no word of the line.
-    let asks = usize::from(!texts.about.languages.is_empty());
+    let asks = texts.asks();
     let weights = hypothesis.weights.iter().map(|row| row.get(asks..).unwrap_or_default().to_vec());
     let weights: Vec<Vec<f32>> = weights.collect();
     pharaoh((source, &read), (target, &hypothesis.tokens), &weights)
@@ -229,40 +236,47 @@ impl Progress {
 }
 
 impl Translator<'_> {
-    fn all(&mut self, mut input: BufReader<impl Read>, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn all(&mut self, mut input: Lines<impl Read>, out: &mut dyn Write) -> anyhow::Result<()> {
         loop {
-            let lines = self.read(&mut input)?;
-            if lines.is_empty() {
+            let (lines, ended) = self.read(&mut input);
+            if !lines.is_empty() {
+                self.write(&lines, out)?;
+                out.flush()?;
+                if let Some(alignments) = &mut self.alignments {
+                    alignments.flush()?;
+                }
+                self.lines += lines.len() as u64;
+                self.progress.show(self.lines);
+            }
+            // Whatever is wrong with a line, those before it are answered.
+            if ended.is_err() || lines.is_empty() {
                 self.progress.end();
-                return Ok(());
+                return ended;
             }
-            self.write(&lines, out)?;
-            out.flush()?;
-            if let Some(alignments) = &mut self.alignments {
-                alignments.flush()?;
-            }
-            self.lines += lines.len() as u64;
-            self.progress.show(self.lines);
         }
     }
 
-    /// The next line, and those behind it that are there already: whoever waits for an answer before
-    /// the next line gets it.
-    fn read(&self, input: &mut BufReader<impl Read>) -> anyhow::Result<Vec<String>> {
+    /// The next line and those behind it that are there already, as far as nothing is wrong with one.
+    fn read(&self, input: &mut Lines<impl Read>) -> (Vec<String>, anyhow::Result<()>) {
         let mut lines = Vec::new();
-        while lines.is_empty() || lines.len() < LINES && input.buffer().contains(&b'\n') {
-            let mut line = Vec::new();
-            if input.read_until(b'\n', &mut line).context("standard input")? == 0 {
-                break;
+        while lines.is_empty() || lines.len() < LINES && input.is_waiting() {
+            match input.line().and_then(|line| self.checked(line)) {
+                Ok(Some(line)) => lines.push(line),
+                Ok(None) => break,
+                Err(error) => return (lines, Err(error)),
             }
-            let number = self.lines + lines.len() as u64 + 1;
-            let line = String::from_utf8(line)
-                .map_err(|_| anyhow::anyhow!("standard input, line {number}: it is not UTF-8"))?;
-            let line = line.trim_end_matches(['\n', '\r']).to_owned();
-            self.warn(number, &line);
-            lines.push(line);
         }
-        Ok(lines)
+        (lines, Ok(()))
+    }
+
+    /// A line that can be asked for, after what is odd about it was said.
+    fn checked(&self, line: Option<(u64, String)>) -> anyhow::Result<Option<String>> {
+        let Some((number, line)) = line else { return Ok(None) };
+        if let (Some(to), Some(_)) = (&self.arguments.to, &self.languages) {
+            self.asked(std::slice::from_ref(&line), to, |_| number - 1)?;
+        }
+        self.warn(number, &line);
+        Ok(Some(line))
     }
 
     /// Says what is odd about a line, which is translated all the same unless it is empty.
@@ -271,7 +285,8 @@ impl Translator<'_> {
             return;
         }
         let tokens = self.texts.source_tokens(line).len() - 1;
-        let longest = self.texts.about.longest_source;
+        // The token that asks for a language is no part of the line.
+        let longest = self.texts.about.longest_source.saturating_sub(self.texts.asks());
         let unknown = self.texts.unknown(line);
         let say = |remark: String| {
             // If standard error is closed nobody wants to know.

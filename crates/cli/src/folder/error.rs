@@ -9,12 +9,8 @@ use crate::{atomic::WriteError, weights::WeightsError};
 /// Why a folder cannot be used as a model folder.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// A new training would overwrite another one.
-    #[error(
-        "{} already holds a training ({}); go on with it by `--resume`, or choose another folder with `--out`",
-        folder.display(),
-        found.join(", ")
-    )]
+    /// A new model would overwrite another one.
+    #[error("{} already holds {}", folder.display(), occupied(found))]
     Occupied {
         /// The folder.
         folder: PathBuf,
@@ -130,4 +126,15 @@ pub enum FolderError {
         /// What is wrong with them.
         reason: Box<WeightsError>,
     },
+}
+
+/// What is in a folder, and what to do about it.
+fn occupied(found: &[String]) -> String {
+    let files = found.join(", ");
+    match found.iter().any(|file| file == super::CHECKPOINTS) {
+        true => format!(
+            "a training ({files}); go on with it by `--resume`, or choose another folder with `--out`"
+        ),
+        false => format!("a model ({files}); choose another folder with `--out`"),
+    }
 }

@@ -318,10 +318,13 @@ impl ModelFolder {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), or if it is not UTF-8.
+    /// As [`read`](Self::read), or if it is not UTF-8, or not what `config.json` says it is.
     pub fn read_text(&self, part: Part) -> Result<String, FolderError> {
-        String::from_utf8(self.read(part)?)
-            .map_err(|_| FolderError::NotUtf8 { path: self.path.join(part.file_name()) })
+        let (bytes, path) = (self.read(part)?, self.path.join(part.file_name()));
+        if let Some(seals) = self.config.as_ref().and_then(|config| config.files.get(&part)) {
+            seal::check(&path, &self.path.join(CONFIG), seals, &Seal::of(&bytes))?;
+        }
+        String::from_utf8(bytes).map_err(|_| FolderError::NotUtf8 { path })
     }
 
     /// Writes the parameters of a module as the weights.

@@ -141,6 +141,10 @@ fn another_run_is_not_overwritten() {
     assert!(message.ends_with("holds no training to resume"), "{message}");
     whole(temporary.path());
     let message = create(Start::New).unwrap_err().to_string();
+    assert!(message.contains("already holds a model (config.json"), "{message}");
+    assert!(!message.contains("`--resume`"), "{message}");
+    std::fs::create_dir(temporary.path().join("checkpoints")).unwrap();
+    let message = create(Start::New).unwrap_err().to_string();
     assert!(message.contains("already holds a training (config.json"), "{message}");
     assert!(message.contains("`--resume`"), "{message}");
     assert_eq!(create(Start::Resume).unwrap().kind(), Some("layer"));

@@ -1,6 +1,6 @@
 //! The cells that PyTorch has, among all cells.
 
-use recurrent_cells::{Activation, AnyCell, Bidirectional, GruCell, LstmCell, RnnCell};
+use recurrent_cells::{Activation, AnyCell, Bidirectional, GruCell, LstmCell, Reset, RnnCell};
 use recurrent_pytorch::PytorchCell;
 
 use super::ConvertError;
@@ -67,6 +67,9 @@ pub(super) fn kind(cell: &AnyCell) -> Result<Kind, ConvertError> {
     let cell = match cell {
         AnyCell::Rnn(cell) => return Ok(Kind::Rnn(cell.activation)),
         AnyCell::Lstm(_) => return Ok(Kind::Lstm),
+        AnyCell::Gru(cell) if cell.reset == Reset::BeforeProduct => {
+            "the GRU whose reset gate acts before the product"
+        }
         AnyCell::Gru(_) => return Ok(Kind::Gru),
         AnyCell::Leaky(_) => "leaky units",
         AnyCell::Skip(_) => "skip connections through time",

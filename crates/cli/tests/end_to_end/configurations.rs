@@ -322,7 +322,7 @@ fn place_empty(all: &mut toml::Table, table: &str) {
 
 /// The values that remarks name between quotes.
 #[rstest]
-#[case("model.seq2seq.cell", &["lstm", "gru", "rnn", "relu_rnn", "peephole_lstm", "coupled_lstm", "layer_norm_lstm", "gnmt_lstm", "original_lstm", "carousel", "{ leaky = { longest = 20.0 } }", "{ skip = { delays = [1, 4] } }"])]
+#[case("model.seq2seq.cell", &["lstm", "gru", "original_gru", "rnn", "relu_rnn", "peephole_lstm", "coupled_lstm", "layer_norm_lstm", "gnmt_lstm", "original_lstm", "carousel", "{ leaky = { longest = 20.0 } }", "{ skip = { delays = [1, 4] } }"])]
 #[case("model.seq2seq.bridge", &["dense", "backward", "zero"])]
 #[case("model.seq2seq.tie", &["none"])]
 #[case("model.seq2seq.teacher", &["forcing", "{ linear = { steps = 10000.0, floor = 0.5 } }", "{ exponential = { k = 0.9999 } }", "{ inverse_sigmoid = { k = 2000.0 } }"])]

@@ -279,6 +279,8 @@ fn what_cannot_be_converted_is_refused_and_nothing_is_changed() {
         .refused_for(&["out.safetensors", "has no key `target_embedding.weight`"]);
     convert(&["from-pytorch", "run.toml", "gru"])
         .refused_for(&["`run.toml` cannot be read as a state dict"]);
+    convert(&["to-pytorch", "language", "language/model.safetensors"])
+        .refused_for(&["language/model.safetensors would stand in a model folder"]);
     convert(&["from-pytorch", "none.pt", "gru"]).refused_for(&["`none.pt`: No such file"]);
     assert!(weights() == before);
 
@@ -289,6 +291,11 @@ fn what_cannot_be_converted_is_refused_and_nothing_is_changed() {
         "`rnn`, `relu_rnn`, `lstm` and `gru` can be converted",
     ]);
     assert!(!shop.path("peephole.safetensors").exists());
+    std::fs::remove_dir_all(shop.path("model")).unwrap();
+    shop.change("cell = \"peephole_lstm\"", "cell = \"original_gru\"");
+    shop.train(&["--set", "training.epochs=1"]).done();
+    convert(&["to-pytorch", "model", "original.safetensors"])
+        .refused_for(&["the GRU whose reset gate acts before the product"]);
 }
 
 /// NVIDIA's GNMT in PyTorch: its keys come in, the logits are its logits, and so are the gradients of

@@ -189,7 +189,7 @@ fn a_conversation_goes_on_line_by_line(#[case] config: String) {
     assert_eq!(lines[0]["heard"], "say red");
     let offered = lines[1]["replies"].as_array().unwrap();
     assert_eq!((offered.len(), &offered[0]), (4, &lines[0]["reply"]));
-    assert_eq!(lines[2]["note"], offered[1]);
+    assert_eq!((&lines[2]["taken"], &lines[2]["reply"]), (&2.into(), &offered[1]));
     assert!(lines[3]["note"].as_str().unwrap().contains("from 1 to 4, got `9`"), "{json}");
     assert!(lines[4]["note"].as_str().unwrap().contains("there is no `/nothing`"), "{json}");
     // Another seed offers other replies to the turn before it, and that turn stays what it was.
@@ -229,7 +229,7 @@ fn without_anything_to_draw_other_replies_are_the_next_best() {
             .collect();
         assert_eq!((replies.len(), &lines[0]["reply"]), (3, &replies[0].into()), "{json}");
         assert!(replies[1] != replies[0] && replies[2] != replies[1] && replies[2] != replies[0]);
-        assert_eq!((&lines[2], &lines[3]["note"]), (&lines[1], &replies[2].into()), "{json}");
+        assert_eq!((&lines[2], &lines[3]["reply"]), (&lines[1], &replies[2].into()), "{json}");
     }
 }
 
@@ -268,6 +268,7 @@ fn a_file_that_is_no_conversation_is_refused(#[case] line: &str, #[case] named: 
 #[case("d_latent = 3", "d_latent = 0", &["model.vhred.d_latent", "at least 1, got 0"])]
 #[case("d_decoder = 8", "d_decoder = 0", &["model.vhred.hred.d_decoder", "at least 1, got 0"])]
 #[case("batch = 6", "batch = 0", &["data.dialogues.batch", "above 0, got 0"])]
+#[case("turns = 2", "turns = 1", &["data.dialogues.turns", "at least 2, got 1"])]
 #[case("batch = 6", "batches = 6", &["batches"])]
 #[case("[tokens.shared]\nsegmentation = { whitespace = {} }", "", &["tokens"])]
 #[case("importance = 3", "metrics = [\"bleu\"]", &["evaluation.metrics", "conversations"])]

@@ -289,9 +289,18 @@ fn a_training_begins_with_the_weights_of_another() {
     let named = ["--init model: `model.gnmt.query` is \"current\" there and \"previous\" here"];
     train(&["--set", "model.gnmt.query=previous"]).refused_for(&named);
     assert!(!workshop.path("second").exists());
-    workshop.write("train.tsv", table(100, 1) + "Ω\tΩ\tΩ\n");
-    train(&[]).refused_for(&["--init model: it has other tokens than `data.train`"]);
     train(&["--resume"]).refused_for(&["--resume"]);
+    // A language that it has no token for, and one pair of languages, which has no token at all.
+    let config = std::fs::read_to_string(workshop.path("run.toml")).unwrap();
+    workshop.write("run.toml", config.replace("to = \"capital\"", "to = \"large\""));
+    let named = "`data.pairs` asks for `large`: model does not write it, only capital, small";
+    train(&[]).refused_for(&[named]);
+    let pair =
+        "{ tsv = { path = \"train.tsv\", header = true, source = \"back\", target = \"small\" } }";
+    let (_, rest) = config.split_once("\n\n").unwrap();
+    workshop.write("run.toml", format!("[data]\ntrain = {pair}\nvalid = {pair}\n\n{rest}"));
+    train(&[]).refused_for(&["`data.pairs` is missing: model writes capital, small"]);
+    assert!(!workshop.path("second").exists());
 }
 
 /// A checkpoint of another wiring is refused, and the flag is named.
@@ -322,7 +331,8 @@ fn a_model_is_quantised() {
         std::fs::metadata(TRAINED.path(&format!("{folder}/model.safetensors"))).unwrap().len()
     };
     assert!(size("model-int8") * 2 < size("model"), "{} of {}", size("model-int8"), size("model"));
-    run(&["quantize", "model"], "").refused_for(&["model-int8 already holds"]);
+    run(&["quantize", "model"], "")
+        .refused_for(&["model-int8 already holds a model", "choose another folder with `--out`"]);
     run(&["quantize", "model-int8", "--out", "other"], "").refused_for(&["`gnmt_int8`", "`gnmt`"]);
 
     let written =
@@ -396,4 +406,26 @@ fn unknown_tokens_can_be_copied() {
     crate::workshop::MODELS
         .run(&blind, "ab\n")
         .refused_for(&["--unknown copy: blind has no attention"]);
+}
+
+/// A file in which nothing is to be measured is not measured as nothing.
+#[test]
+fn a_matrix_without_directions_is_refused() {
+    let evaluate = ["evaluate", "model", "--data", "test.tsv", "--from", "small", "--to", "small"];
+    run(&evaluate, "").refused_for(&["test.tsv has no two columns", "capital, small"]);
+}
+
+/// The token that asks for a language is no token of a source.
+#[test]
+fn lengths_are_those_of_the_sources() {
+    let asked = ["evaluate", "model", "--data", "one.tsv", "--from", "small", "--to", "capital"];
+    let shop = workshop();
+    shop.train(&["--set", "training.epochs=1"]).done();
+    shop.write("one.tsv", "small\tcapital\nab\tAB\n");
+    let said = shop.run(&[&asked[..], &["--by-length", "1", "--json"]].concat(), "").done();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    // Letters with the blank in front of them.
+    let tokens = shop.run(&["tokenize", "model"], "ab\n").done().split_whitespace().count();
+    let lengths = said["by_length"].as_array().unwrap();
+    assert_eq!((lengths.len(), &lengths[0]["tokens"][0]), (1, &tokens.into()), "{said}");
 }

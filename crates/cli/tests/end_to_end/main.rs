@@ -8,6 +8,7 @@ mod configurations;
 mod converting;
 mod dialogues;
 mod evaluating;
+mod fine_tuning;
 mod generating;
 mod interrupted;
 mod languages;

@@ -232,7 +232,7 @@ fn other_commands_and_options_are_refused() {
         (&["generate", "model", "--prompt", "a"], "--prompt is for a language model"),
         (&["generate", "model", "--out", "a"], "--out is for a model of pictures"),
         (&["generate", "model", "--between", "a"], "2 values required"),
-        (&["generate", "model", "--between", "a", "b", "--steps", "1"], "at least 2"),
+        (&["generate", "model", "--between", "a", "b", "--steps", "1"], "from 2 to 1000"),
         (&["generate", "model", "--between", "a", "b", "--seed", "2"], "cannot be used with"),
         (&["generate", "model", "--between", "a", "b", "--count", "2"], "cannot be used with"),
         (&["generate", "model", "--steps", "3"], "--between"),

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use crate::workshop::{LANGUAGE, Workshop};
+use crate::workshop::{LANGUAGE, Workshop, pairs};
 
 #[test]
 fn a_training_leaves_a_whole_folder() {
@@ -139,4 +139,35 @@ fn a_folder_that_cannot_be_made_is_named() {
     said.refused_for(&["train.tsv"]);
     shop.train(&["--resume"]).refused_for(&["model holds no training to resume"]);
     assert!(shop.files("model").is_empty());
+}
+
+/// What is too long to be learned from is said and counted; what is measured is whole.
+#[test]
+fn what_is_left_out_is_said() {
+    let shop = Workshop::new();
+    let short = shop.train(&["--set", "batches.max_source=3", "--set", "training.epochs=1"]);
+    let longer = pairs(120, 1).lines().filter(|line| line.find('\t').unwrap() > 2).count();
+    let line = format!("{longer} of 120 pairs are longer than `batches.max_source`");
+    assert!(short.err.contains(&line), "{} without `{line}`", short.err);
+    short.done();
+    assert_eq!(shop.json("model/metrics.json")["left_out"], longer);
+    let nll = |model: &str| {
+        let said = shop.run(&["evaluate", model, "--data", "test.tsv", "--json"], "").done();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        said["scores"]["nll"].as_f64().unwrap()
+    };
+    // The same whatever was too long for the training.
+    let (before, config) = (nll("model"), shop.path("model/training.toml"));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("max_source = 3", "max_source = 2")).unwrap();
+    assert_eq!(nll("model"), before);
+}
+
+/// What the best epoch is chosen by stays the same in a training that goes on.
+#[test]
+fn the_best_epoch_is_chosen_by_one_measure() {
+    let shop = Workshop::new();
+    shop.train(&["--set", "training.epochs=1"]).done();
+    let other = ["--resume", "--set", "evaluation.valid_outputs=5"];
+    shop.train(&other).refused_for(&["`evaluation.valid_outputs` is 5 now and nothing in"]);
 }

@@ -229,3 +229,45 @@ fn texts_are_cut_as_the_model_cuts_them() {
         .collect();
     assert_eq!(ids[2], [ids[0][0], 1, ids[0][1]]);
 }
+
+/// Whatever is wrong with a line, those before it are answered; a mark of the order of bytes is no letter.
+#[test]
+fn lines_before_a_bad_one_are_answered() {
+    let good = MODELS.run(&["translate", "gru"], "abc\ncab\n").done();
+    let from = |command: &str, lines: &[u8]| {
+        let file = MODELS.path(&format!("{command}.txt"));
+        fs::write(&file, lines).unwrap();
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_recurrent"));
+        program.current_dir(MODELS.path("")).args([command, "gru"]);
+        let output = program.stdin(fs::File::open(file).unwrap()).output().unwrap();
+        crate::workshop::Said::new(output)
+    };
+    let translated = from("translate", b"\xef\xbb\xbfabc\ncab\n\xff\nabc\n");
+    assert_eq!(translated.out, good);
+    assert!(!translated.err.contains("never seen"), "{}", translated.err);
+    let scored = from("score", b"\xef\xbb\xbfabc\tcba\ncab\tbac\n\xff\t\nabc\tcba\n");
+    assert_eq!(scored.out.lines().count(), 2, "{scored:?}");
+    for said in [translated, scored] {
+        assert_eq!(said.code, Some(2));
+        assert!(said.err.contains("standard input, line 3: it is not UTF-8"), "{}", said.err);
+    }
+}
+
+/// Options that would do nothing are refused.
+#[test]
+fn what_would_do_nothing_is_refused() {
+    let named = ["--length-penalty does nothing with a beam of 1"];
+    MODELS
+        .run(&["translate", "gru", "--beam", "1", "--length-penalty", "5"], "abc\n")
+        .refused_for(&named);
+    let evaluate = ["evaluate", "gru", "--data", "test.tsv", "--beam", "1"];
+    let penalty = ["--coverage-penalty", "0,1"];
+    MODELS
+        .run(&[&evaluate[..], &penalty].concat(), "")
+        .refused_for(&["--coverage-penalty does nothing with --beam 1"]);
+    MODELS
+        .run(&["translate", "gru", "--length-penalty", "-1"], "abc\n")
+        .refused_for(&["--length-penalty", "must be a number of at least 0"]);
+    let texts = ["evaluate", "language", "--data", "test.tsv", "--length-penalty", "3"];
+    MODELS.run(&texts, "").refused_for(&["language writes without one"]);
+}

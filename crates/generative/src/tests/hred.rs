@@ -1,13 +1,18 @@
 //! HRED: what it looks back on, chunk by chunk and turn by turn.
 
-use burn::{module::Param, prelude::*, tensor::DType};
+use burn::{
+    module::Param,
+    optim::{AdamConfig, GradientsParams},
+    prelude::*,
+    tensor::DType,
+};
 use recurrent_cells::CellKind;
 use recurrent_seq2seq::{
     BridgeKind, Context as ThoughtContext, DecoderConfig, DecoderKind, EmbeddingScale,
     EncoderConfig, OutputWeights, PairBatch, Reading, Seq2SeqConfig,
     search::{Limits, forced, greedy},
 };
-use recurrent_testkit::{check_gradients, drawn};
+use recurrent_testkit::{all_gradients, check_gradients, drawn, redrawn};
 use recurrent_training::{Batches, Learn, Moment, Past};
 use rstest::rstest;
 
@@ -218,6 +223,75 @@ fn hr_5_a_batch_is_as_single_runs_and_chunks_as_the_whole(#[case] config: HredCo
     close(&chunked[..3], &[together[3], together[4], together[0]]);
 }
 
+/// HR-5, X-2: the gradients too: those of a batch are the sum of those of its conversations.
+#[rstest]
+#[case(config())]
+#[case(HredConfig { cell: CellKind::Lstm, bias: ContextBias::Selective, ..config() })]
+#[case(HredConfig { cell: CellKind::OriginalGru, summary: Summary::Pooled, ..config() })]
+fn hr_5_x_2_gradients_add_up(#[case] config: HredConfig) {
+    let model = model(&config);
+    let gradients = |dialogues: Vec<Vec<Turn>>| {
+        let loss = model.learn(&DialogueBatch::whole(dialogues), None, &AT).0.sum;
+        all_gradients(&model, &loss.backward())
+    };
+    let together = gradients(dialogues());
+    let mut sums = vec![0.0; together.len()];
+    for turns in dialogues() {
+        let alone = gradients(vec![turns]);
+        assert_eq!(alone.len(), sums.len());
+        sums.iter_mut().zip(alone).for_each(|(sum, gradient)| *sum += gradient);
+    }
+    close(&together, &sums);
+}
+
+/// a turn of no words is as likely as `</s>` alone, and changes no other conversation.
+#[test]
+fn x_7_an_empty_turn_is_a_turn() {
+    let model = model(&config());
+    let said = vec![vec![vec![], vec![4, 5], vec![]], vec![vec![6, 7]]];
+    let found = nll(&model.valid(), said.clone());
+    assert!(found.iter().all(|nll| nll.is_finite() && *nll > 0.0), "{found:?}");
+    close(&found[3..], &nll(&model.valid(), vec![vec![vec![6, 7]]])[..1]);
+    let loss = model.learn(&DialogueBatch::whole(said), None, &AT).0.sum;
+    let gradients = all_gradients(&model, &loss.backward());
+    assert!(gradients.iter().all(|gradient| gradient.is_finite()));
+}
+
+/// a model as it is drawn finds all tokens about as likely, one whose output is its embedding a
+/// little less so.
+#[rstest]
+#[case(OutputWeights::Own, 1.05)]
+#[case(OutputWeights::Embedding, 1.2)]
+fn x_9_an_untrained_model_knows_nothing(#[case] output: OutputWeights, #[case] most: f64) {
+    for cell in [CellKind::Gru, CellKind::Lstm] {
+        let config = HredConfig { d_embedding: 16, d_readout: 16, output, cell, ..config() };
+        let model = config.init(VOCABULARY, &Device::flex());
+        let loss = model.learn(&DialogueBatch::whole(dialogues()), None, &AT).0;
+        let nll = f64::from(loss.nll.into_scalar::<f32>()) / loss.items as f64;
+        let uniform = (VOCABULARY as f64).ln();
+        assert!(nll / uniform > 0.95 && nll / uniform < most, "{nll} for {uniform}");
+    }
+}
+
+/// a conversation is learned by heart.
+#[rstest]
+#[case(HredConfig { d_decoder: 16, ..config() })]
+#[case(HredConfig { d_decoder: 16, bias: ContextBias::Selective, cell: CellKind::Lstm, ..config() })]
+#[case(HredConfig { d_decoder: 16, bias: ContextBias::First, cell: CellKind::OriginalGru, ..config() })]
+fn x_10_one_conversation_by_heart(#[case] config: HredConfig) {
+    let batch = DialogueBatch::whole(vec![vec![vec![4, 5], vec![6], vec![7, 8, 4]]]);
+    let mut model = redrawn(config.init(VOCABULARY, &Device::flex().autodiff()), 3000);
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut nll = f64::INFINITY;
+    for _ in 0..300 {
+        let loss = model.learn(&batch, None, &AT).0;
+        nll = f64::from(loss.nll.into_scalar::<f32>()) / loss.items as f64;
+        let gradients = GradientsParams::from_grads((loss.sum / loss.weight).backward(), &model);
+        model = optimizer.step(0.02, model, gradients);
+    }
+    assert!(nll < 0.01, "{nll}");
+}
+
 /// HR-5: beside very long turns, for which a batch is looked at in pieces, every turn is found as likely as
 /// in a batch of its conversation alone, and all of them as while learning, where there are no pieces.
 #[test]
@@ -269,7 +343,7 @@ fn vh_6_words_are_dropped_from_what_is_read() {
 }
 
 #[rstest]
-#[case(HredConfig { cell: CellKind::Rnn, ..config() }, "`cell` must be \"gru\" or \"lstm\", got rnn")]
+#[case(HredConfig { cell: CellKind::Rnn, ..config() }, "`cell` must be \"gru\", \"original_gru\" or \"lstm\", got rnn")]
 #[case(
     HredConfig { context: ContextKind::Rnn { d_hidden: 0 }, ..config() },
     "`context.rnn.d_hidden` must be at least 1, got 0"

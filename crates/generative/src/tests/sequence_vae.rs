@@ -210,7 +210,7 @@ fn codes_between_two_texts_lie_on_a_line() {
 #[case(SequenceVaeConfig { word_dropout: -0.1, ..config() }, "`word_dropout` must be in [0, 1], got -0.1")]
 #[case(
     SequenceVaeConfig { cell: CellKind::Skip { delays: vec![1] }, ..config() },
-    "`cell` must be \"gru\" or \"lstm\", got skip { delays: [1] }"
+    "`cell` must be \"gru\", \"original_gru\" or \"lstm\", got skip { delays: [1] }"
 )]
 fn what_does_not_fit_is_named(#[case] config: SequenceVaeConfig, #[case] message: &str) {
     assert_eq!(config.validate().unwrap_err().to_string(), message);

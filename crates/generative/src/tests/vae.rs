@@ -1,6 +1,10 @@
 //! The variational autoencoder: gradients through its noise, its bounds, and what collapse looks like.
 
-use burn::{prelude::*, tensor::DType};
+use burn::{
+    optim::{AdamConfig, GradientsParams},
+    prelude::*,
+    tensor::DType,
+};
 use recurrent_testkit::{assert_close, check_gradients, drawn, random, redrawn};
 use recurrent_training::{InOrder, Learn, Moment, TrainConfig, Training, validation_loss};
 use rstest::rstest;
@@ -48,6 +52,17 @@ fn model(config: &VaeConfig) -> Vae {
 })]
 fn gradients_match_finite_differences(#[case] config: VaeConfig) {
     check_gradients(&model(&config), 1e-6, |model| model.learn(&batch(), None, &AT).0.sum);
+}
+
+/// VA-3: without noise a draw is the mean.
+#[test]
+fn va_3_without_noise_a_draw_is_the_mean() {
+    let posterior = model(&config()).valid().parts_of(&batch(), &mut AT.rng()).posterior;
+    let drawn = posterior.at(posterior.mean.zeros_like());
+    assert_close(&drawn, posterior.mean.to_data(), 0.0);
+    let moved = posterior.at(posterior.mean.ones_like());
+    let deviation = (posterior.log_variance.clone() * 0.5).exp();
+    assert_close(&(moved - posterior.mean), deviation.into_data(), 1e-12);
 }
 
 /// The bound by its formulas, in `f64`, with the model's own codes.
@@ -120,7 +135,7 @@ fn va_4_the_importance_weighted_bound_grows() {
     assert!(fifty > one, "{one} {fifty}");
     let Parts { reconstruction, kl, .. } = model.parts(x.clone(), None, 20_000, &mut AT.rng());
     let elbo: f64 = -(reconstruction.sum() + kl.sum()).into_scalar::<f64>();
-    assert!((one - elbo).abs() < 4.0 * 1.5 * e1, "{one} ± {e1} against {elbo}");
+    assert!((one - elbo).abs() < 4.0 * 1.1 * e1, "{one} ± {e1} against {elbo}");
 }
 
 /// VA-5: where codes cannot help, because all pictures are alike, the posterior becomes the prior.
@@ -147,16 +162,30 @@ fn va_5_without_anything_to_tell_the_divergence_is_zero() {
     assert_eq!((report.active_units, report.collapse), (0, Collapse::Whole));
 }
 
-/// VA-7: what is decoded from anywhere between two codes is a picture.
+/// VA-7: what is decoded from anywhere between two codes is a picture, and so is what the middle of the
+/// prior gives; as a model learns it gives back what it is shown better and better.
 #[test]
-fn va_7_pictures_are_in_range() {
-    let model = model(&config()).valid();
+fn va_7_pictures_are_in_range_and_get_better() {
+    let untrained = model(&config()).valid();
     let (from, to) = (random([1, 2], 1, DType::F64, &Device::flex()), 5.0);
-    for step in 0..=10 {
-        let z = from.clone() * (1.0 - f64::from(step) / 10.0) + to * f64::from(step) / 10.0;
-        let picture: Vec<f64> = model.pictures(z, None).into_data().iter().collect();
+    let codes = (0..=10)
+        .map(|step| from.clone() * (1.0 - f64::from(step) / 10.0) + to * f64::from(step) / 10.0);
+    for z in codes.chain([from.zeros_like()]) {
+        let picture: Vec<f64> = untrained.pictures(z, None).into_data().iter().collect();
         assert!(picture.iter().all(|p| *p > 0.0 && *p < 1.0), "{picture:?}");
     }
+    let mut model = redrawn(config().init(6, 3, &Device::flex().autodiff()), 1);
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut means = [0.0; 4];
+    for step in 0..400 {
+        let at = Moment { step, ..AT };
+        let Parts { reconstruction, .. } = model.parts_of(&batch(), &mut at.rng());
+        means[step / 100] += f64::from(reconstruction.mean().into_scalar::<f32>()) / 100.0;
+        let loss = model.learn(&batch(), None, &at).0;
+        let gradients = GradientsParams::from_grads((loss.sum / loss.weight).backward(), &model);
+        model = optimizer.step(0.01, model, gradients);
+    }
+    assert!(means.windows(2).all(|pair| pair[1] < pair[0]), "{means:?}");
 }
 
 /// A model that is told draws by what it is told; every row is by itself.

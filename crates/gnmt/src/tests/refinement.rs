@@ -1,6 +1,10 @@
 //! Learning from whole outputs.
 
 use burn::optim::{AdamConfig, GradientsParams};
+use recurrent_seq2seq::{
+    Translator,
+    search::{Ending, forced},
+};
 use recurrent_testkit::{assert_close, check_gradients, redrawn};
 use recurrent_training::Learn;
 
@@ -45,25 +49,53 @@ fn rewards_are_weighed_against_their_mean() {
 }
 
 /// the gradient of what is minimised, with the outputs as they were drawn, by finite differences;
-/// and its value from the log-probabilities of the outputs, one by one.
+/// and its value from the log-probabilities of the tokens that were drawn, one by one. The `</s>` behind
+/// an output that was cut was not.
 #[test]
 fn x_1_gradients_match_finite_differences() {
     let model = refined(&Device::flex().autodiff());
     let drawn = refinement().draw(&model, &batch(), &moment());
     check_gradients(&model, 1e-6, |model| weighted(model, &drawn));
-    let one_by_one = drawn.outputs.iter().zip(&drawn.advantages).flat_map(|(pairs, advantages)| {
-        let rows = sources().into_iter().zip(pairs.ended.rows()).zip(advantages);
-        rows.map(|((source, mut output), advantage)| {
+    let draws = drawn.outputs.iter().zip(&drawn.endings).zip(&drawn.advantages);
+    let (mut expected, mut cut, mut written) = (0.0, 0, 0);
+    for ((pairs, endings), advantages) in draws {
+        let outputs = sources().into_iter().zip(pairs.ended.rows());
+        for (((source, mut output), ending), advantage) in outputs.zip(endings).zip(advantages) {
             output.pop();
-            model.likelihood(&PairBatch::new(&[source], &[output])).nll * *advantage
-        })
-    });
-    let expected = one_by_one.reduce(|a, b| a + b).unwrap();
-    assert_close(&weighted(&model, &drawn), expected.to_data(), 1e-12);
+            let found =
+                forced(&model.generator(&[&source]), std::slice::from_ref(&output)).unwrap();
+            let log_probs = &found[0].token_log_probs;
+            match ending {
+                Ending::Cut => {
+                    assert_eq!(output.len(), 2 * source.len());
+                    cut += 1;
+                    expected -= advantage * log_probs[..output.len()].iter().sum::<f64>();
+                }
+                Ending::Written => {
+                    written += 1;
+                    expected -= advantage * log_probs.iter().sum::<f64>();
+                }
+            }
+        }
+    }
+    assert!(cut > 0 && written > 0, "{cut} cut, {written} written");
+    assert_close(&weighted(&model, &drawn), [expected], 1e-10);
     let loss = model.learn(&batch(), None, &moment()).0;
     let expected = model.likelihood(&batch()).sum * 0.3 + weighted(&model, &drawn);
     assert_close(&loss.sum, expected.to_data(), 1e-12);
     assert_eq!(loss.weight, 3.0);
+}
+
+/// What is drawn and what learns are one model: nothing is dropped.
+#[test]
+fn nothing_is_dropped_while_it_refines() {
+    let loss = |dropout: f64| {
+        let mut model = refined(&Device::flex().autodiff());
+        model.encoder.dropout.prob = dropout;
+        model.decoder.dropout.prob = dropout;
+        model.learn(&batch(), None, &moment()).0.sum
+    };
+    assert_close(&loss(0.5), loss(0.0).to_data(), 0.0);
 }
 
 /// A model that has begun to learn by likelihood is rewarded more for its outputs after it has learned

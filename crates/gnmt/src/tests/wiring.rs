@@ -209,6 +209,21 @@ fn gn_7_bounds() {
     assert!(most(free.outputs.reshape([-1])) > 0.1, "the bound has nothing to do");
     let logits = model.forced(&batch()).0;
     assert!((most(logits.reshape([-1])) - 0.01).abs() < 1e-15);
+    // The decoder, step by step: every memory, and what the topmost way around ends in.
+    let (source, mut state) = model.encode(&batch().source);
+    let mut reached = 0;
+    for seed in 0..6 {
+        let y = random([3, 1, 3], 90 + seed, DType::F64, &device) * 20.0;
+        let (decoded, next) = model.decoder.forward(y, state, &source, &Lengths::full(3, 1));
+        assert!(most(decoded.readout.reshape([-1])) <= 0.1);
+        for layer in &next.layers {
+            let largest = most(layer.parts().swap_remove(1).1.reshape([-1]));
+            assert!(largest <= 0.1, "{largest}");
+            reached += usize::from(largest == 0.1);
+        }
+        state = next;
+    }
+    assert!(reached > 0, "the bound of the decoder has nothing to do");
 
     let free = GnmtConfig { clip: None, logit_clip: None, ..paper.clone() };
     let wide = GnmtConfig {
@@ -218,6 +233,30 @@ fn gn_7_bounds() {
     };
     let [free, wide] = [free, wide].map(|config| model_of(&config, &device).forced(&batch()).0);
     assert_close(&wide, free.to_data(), 1e-12);
+}
+
+/// Every weight is drawn as the configuration says, that of the output layer too; by Glorot, what goes
+/// around in a layer is orthogonal, whichever cell it is.
+#[test]
+fn weights_are_drawn_as_it_is_said() {
+    let device = Device::flex();
+    let within = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f32>();
+    let paper = GnmtConfig { tie: Tie::None, cell: GnmtCell::GnmtLstm, ..GnmtConfig::default() };
+    let uniform = GnmtConfig { initial: Initial::Uniform { within: 0.04 }, ..paper.clone() };
+    let model = uniform.init(VOCABULARY, &device);
+    let AnyCell::GnmtLstm(cell) = &model.decoder.first else { panic!("the paper's cell") };
+    let output = model.output.w_o.as_ref().expect("weights of its own").val();
+    for weights in [output, cell.w_x.val(), cell.w_h.val(), model.target_embedding.e.val()] {
+        let largest = within(weights);
+        assert!(largest <= 0.04 && largest > 0.035, "{largest}");
+    }
+    let model = GnmtConfig { initial: Initial::Glorot, ..paper }.init(VOCABULARY, &device);
+    let AnyCell::GnmtLstm(cell) = &model.decoder.first else { panic!("the paper's cell") };
+    let h = model.target_embedding.d_embedding();
+    for gate in cell.w_h.val().chunk(4, 1) {
+        let product = gate.clone().transpose().matmul(gate);
+        assert_close(&product, Tensor::<2>::eye(h, &device).into_data(), 1e-4);
+    }
 }
 
 /// GN-7: `δ` falls from the first bound to the last and stays there.

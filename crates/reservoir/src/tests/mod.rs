@@ -178,6 +178,10 @@ fn echo_states_are_where_the_propositions_say() {
     let config = ReservoirConfig { spectral_radius: 1.5, bias_scaling: 0.0, ..small() };
     let wild = config.init(1, 1, 3).unwrap();
     assert_eq!(wild.echo_states().unwrap(), EchoStates::Never);
+    // With biases zero is no fixed point, and the proposition says nothing.
+    let biased = ReservoirConfig { spectral_radius: 1.5, bias_scaling: 0.1, ..small() };
+    let biased = biased.init(1, 1, 3).unwrap();
+    assert_eq!(biased.echo_states().unwrap(), EchoStates::Unknown);
     let u = [0.0; 300];
     assert!(states(&wild, &u, &[0.0; 30]).iter().all(|x| *x == 0.0));
     let grown = states(&wild, &u, &[1e-6; 30]);
@@ -543,6 +547,16 @@ fn a_state_carries_all_that_the_next_step_needs() {
 /// The delay is exact: by Euler's rule with the same history, written out.
 #[test]
 fn mackey_glass_follows_its_equation() {
+    let (tau, steps, seed) = (17, 50, 5);
+    let mut rng = StdRng::seed_from_u64(seed);
+    let history = 10 * tau;
+    let mut y: Vec<f64> = (0..=history).map(|_| 1.2 + rng.random_range(-0.1..0.1)).collect();
+    for n in history..history + 10 * (1000 + steps) {
+        let delayed = y[n - 10 * tau];
+        y.push(y[n] + 0.1 * (0.2 * delayed / (1.0 + delayed.powi(10)) - 0.1 * y[n]));
+    }
+    let kept = (1..=steps).map(|n| y[history + 10 * (1000 + n)]);
+    assert_eq!(signals::mackey_glass(tau, steps, seed), kept.collect::<Vec<f64>>());
     let y = signals::mackey_glass(2, 400, 5);
     // After 1,000 steps with τ = 2 it rests where 0.2 y / (1 + y^10) = 0.1 y.
     assert!(y.iter().all(|y| (y - 1.0).abs() < 1e-6), "{:?}", &y[..3]);

@@ -62,7 +62,7 @@ fn with_extras(between: &'static str) -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..5).prop_map(|parts| parts.concat())
 }
 
-/// S2-10: every text of seen characters comes back.
+/// S2-10, GN-9: every text of seen characters comes back.
 #[test]
 fn characters_and_subwords_lose_nothing() {
     for segmentation in [characters(), bpe(), unigram()] {
@@ -151,7 +151,7 @@ fn extra_tokens_have_the_first_ids_and_are_never_split() {
     }
 }
 
-/// The marker belongs to the word, so the first word is the same tokens as later ones.
+/// GN-9: the marker belongs to the word, so the first word is the same tokens as later ones.
 #[test]
 fn words_are_the_same_tokens_wherever_they_stand() {
     for segmentation in [bpe(), unigram()] {
@@ -176,6 +176,7 @@ fn rare_characters_are_unknown_to_subwords() {
     }
 }
 
+/// GN-9: no vocabulary is larger than it was asked to be.
 #[test]
 fn sizes_and_counts_are_kept() {
     for segmentation in [
@@ -191,7 +192,7 @@ fn sizes_and_counts_are_kept() {
     assert_eq!(train(rare).vocabulary().tokens(), ["<2es>", "<2en>", "the", "cat"]);
 }
 
-/// Neither hash tables nor threads nor the order of the texts leave a trace.
+/// GN-9: neither hash tables nor threads nor the order of the texts leave a trace.
 #[test]
 fn the_same_texts_give_the_same_tokenizer() {
     for segmentation in all() {

@@ -113,12 +113,21 @@ fn x7_a_step_without_weight_changes_nothing() {
     assert_eq!((weight(&trained), trained.steps), (0.5, 4));
 }
 
-/// Stopped where the next batch needs the state, no checkpoint is written: the epoch is done again,
-/// with the same end.
+/// Stopped where the next batch needs the state, it goes on to where none does, and is saved there; of a
+/// chain that is too long the epoch is done again. Either has the same end.
 #[test]
-fn a_stop_inside_a_chain_does_the_epoch_again() {
-    let whole = training(tempdir().unwrap().path(), links()).run().unwrap();
-    for (step, saved) in [(1, "epoch-0000"), (3, "epoch-0000-batch-000003")] {
+fn a_stop_inside_a_chain_waits_for_its_end() {
+    let long = Links(
+        (0..200).map(|n| (0.01, 1.0, if n == 0 { Past::None } else { Past::Carried })).collect(),
+    );
+    let cases = [
+        (links(), 1, "epoch-0000-batch-000003"),
+        (links(), 3, "epoch-0000-batch-000003"),
+        (long, 5, "epoch-0000"),
+    ];
+    for (links, step, saved) in cases {
+        let links = || links.clone();
+        let whole = training(tempdir().unwrap().path(), links()).run().unwrap();
         let folder = tempdir().unwrap();
         let mut stopped = training(folder.path(), links());
         let interrupter = Interrupter::new();

@@ -71,6 +71,19 @@ fn a_configuration_reads_back() {
 #[case(r#"{ "clip": 5.0 }"#, "unknown field `clip`")]
 #[case(r#"{ "optimizer": "adamm" }"#, "unknown variant `adamm`")]
 #[case(r#"{ "optimizer": { "adam": { "eps": 1.0 } } }"#, "unknown field `eps`")]
+#[case(r#"{ "optimizer": { "sgd": { "momentum": 0.9 } } }"#, "unknown field `momentum`")]
+#[case(
+    r#"{ "optimizer": { "adam": {}, "sgd": {} } }"#,
+    "expected one choice, got `adam` and `sgd`"
+)]
+#[case(
+    r#"{ "optimizer": { "adam": {}, "foo": {} } }"#,
+    "expected one choice, got `adam` and `foo`"
+)]
+#[case(
+    r#"{ "schedule": { "warmup": { "linear": { "steps": 3 }, "exponential": { "steps": 9 } } } }"#,
+    "expected one choice, got `linear` and `exponential`"
+)]
 #[case(r#"{ "schedule": { "decay": "step" } }"#, "missing field `factor`")]
 #[case(r#"{ "metric": { "name": "wer" } }"#, "missing field `direction`")]
 #[case(r#"{ "average": {} }"#, "missing field `last`")]

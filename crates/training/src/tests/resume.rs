@@ -4,10 +4,10 @@ use recurrent_testkit::in_f64;
 use rstest::rstest;
 use tempfile::tempdir;
 
-use super::toy::{Pairs, Toy, alone, config, train, training};
+use super::toy::{Pairs, Toy, alone, config, data, train, training};
 use crate::{
-    AdamThenSgd, Ended, Event, Interrupter, OptimizerConfig, Progress, Shuffled, Start,
-    TrainConfig, Trained, Training,
+    AdamThenSgd, Ended, Event, InOrder, Interrupter, Moment, OptimizerConfig, Progress, Scores,
+    Shuffled, Start, TrainConfig, Trained, Training,
 };
 
 pub(super) fn same(a: &Trained<Toy>, b: &Trained<Toy>) {
@@ -74,7 +74,55 @@ fn optimizers_survive_a_stop(#[case] optimizer: &str) {
     same(&train(folder.path(), config, Start::Resume).unwrap(), &whole);
 }
 
-/// Adam's state does not go over to gradient descent: from the switch on, every step is `η g`.
+/// The toy without dropout and its optimizers, by their formulas, in double precision.
+struct ByHand {
+    /// `W`, `[3, 2]`, and `b` behind it.
+    w: Vec<f64>,
+    m: Vec<f64>,
+    v: Vec<f64>,
+    steps: i32,
+}
+
+impl ByHand {
+    fn new(toy: &Toy) -> Self {
+        let w: Vec<f64> = toy.bits().into_iter().map(|bits| f32::from_bits(bits).into()).collect();
+        let zeros = vec![0.0; w.len()];
+        Self { w, m: zeros.clone(), v: zeros, steps: 0 }
+    }
+
+    /// Of the mean over the rows of the squared errors.
+    fn gradient(&self, batch: &Pairs) -> Vec<f64> {
+        let mut g = vec![0.0; self.w.len()];
+        for (x, y) in batch.x.iter().zip(&batch.y) {
+            for (k, y) in y.iter().enumerate() {
+                let says = (0..3).map(|i| f64::from(x[i]) * self.w[2 * i + k]).sum::<f64>();
+                let error = says + self.w[6 + k] - f64::from(*y);
+                let share = 2.0 * error / batch.x.len() as f64;
+                for (i, x) in x.iter().enumerate() {
+                    g[2 * i + k] += share * f64::from(*x);
+                }
+                g[6 + k] += share;
+            }
+        }
+        g
+    }
+
+    fn adam(&mut self, g: &[f64], rate: f64) {
+        self.steps += 1;
+        let [one, two] = [0.9_f64, 0.999].map(|beta| 1.0 - beta.powi(self.steps));
+        for (n, g) in g.iter().enumerate() {
+            self.m[n] = 0.9 * self.m[n] + 0.1 * g;
+            self.v[n] = 0.999 * self.v[n] + 0.001 * g * g;
+            self.w[n] -= rate * (self.m[n] / one) / ((self.v[n] / two).sqrt() + 1e-8);
+        }
+    }
+
+    fn descend(&mut self, g: &[f64], rate: f64) {
+        self.w.iter_mut().zip(g).for_each(|(w, g)| *w -= rate * g);
+    }
+}
+
+/// GN-12: Adam's state does not go over to gradient descent: from the switch on, every step is `η g`.
 #[test]
 fn adam_hands_over_to_gradient_descent() {
     let _alone = alone();
@@ -89,16 +137,29 @@ fn adam_hands_over_to_gradient_descent() {
     let folder = tempdir().unwrap();
     let rates = Rc::new(RefCell::new(Vec::new()));
     let seen = rates.clone();
-    let config = TrainConfig { optimizer, ..config(2) };
-    let mut training = training(folder.path(), config);
+    let config = TrainConfig { optimizer, clip_norm: None, ..config(2) };
+    // The last epoch is the best.
+    let validate = |_: &Toy, at: &Moment| Ok(Scores::new().with("nll", -(at.epoch as f64)));
+    let path = folder.path().to_path_buf();
+    let (toy, batches) = (Toy::new(0.0), InOrder(data(6)));
+    let mut by_hand = ByHand::new(&toy);
+    let mut training = Training::new(toy, batches, validate, config, path);
     training.progress = Progress::Observer(Box::new(move |event: &Event| {
         if let Event::Step(report) = event {
             seen.borrow_mut().push(report.learning_rate);
         }
     }));
-    training.run().unwrap();
+    let ended = training.run().unwrap().model;
     let expected = [[0.05; 6].as_slice(), &[0.5, 0.5, 0.5, 0.5, 0.25, 0.25]].concat();
     assert_eq!(*rates.borrow(), expected);
+
+    for (step, (batch, rate)) in data(6).iter().cycle().zip(expected).enumerate() {
+        let g = by_hand.gradient(batch);
+        if step < 6 { by_hand.adam(&g, rate) } else { by_hand.descend(&g, rate) }
+    }
+    for (found, expected) in ByHand::new(&ended).w.iter().zip(&by_hand.w) {
+        assert!((found - expected).abs() < 1e-5, "{found} and {expected}");
+    }
 }
 
 /// A run can be made longer: two epochs and then a third are three.
