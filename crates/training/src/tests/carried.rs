@@ -6,7 +6,7 @@ use burn::{
 };
 use tempfile::tempdir;
 
-use super::toy::names;
+use super::toy::{alone, names};
 use crate::{
     Batches, Carried, Ended, Event, InOrder, Interrupter, Learn, Loss, Moment, OptimizerConfig,
     Past, Progress, Scores, Start, TrainConfig, Trained, Training, validation_loss,
@@ -88,6 +88,7 @@ fn weight(trained: &Trained<Chain>) -> f64 {
 /// `∂s/∂w` is the state before, as a number: what `w` did to it earlier does not count.
 #[test]
 fn numbers_flow_and_gradients_do_not() {
+    let _alone = alone();
     let (mut w, mut s) = (0.5, 0.0);
     let mut best = w;
     for _ in 0..2 {
@@ -107,6 +108,7 @@ fn numbers_flow_and_gradients_do_not() {
 /// A step whose weight is 0 has nothing to learn from and changes nothing.
 #[test]
 fn x7_a_step_without_weight_changes_nothing() {
+    let _alone = alone();
     let folder = tempdir().unwrap();
     let nothing = Links(vec![(1.0, 1.0, Past::None), (1.0, 0.0, Past::Carried)]);
     let trained = training(folder.path(), nothing).run().unwrap();
@@ -117,6 +119,7 @@ fn x7_a_step_without_weight_changes_nothing() {
 /// chain that is too long the epoch is done again. Either has the same end.
 #[test]
 fn a_stop_inside_a_chain_waits_for_its_end() {
+    let _alone = alone();
     let long = Links(
         (0..200).map(|n| (0.01, 1.0, if n == 0 { Past::None } else { Past::Carried })).collect(),
     );
