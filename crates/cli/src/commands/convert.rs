@@ -75,7 +75,7 @@ fn to_pytorch(path: &Path, file: &Path, out: &mut dyn Write) -> anyhow::Result<(
     let device = Device::flex();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    if folder.join("config.json").exists() {
+    if ModelFolder::open(folder).is_ok() {
         bail!("{} would stand in a model folder: choose another one", file.display());
     }
     let dict = match ModelFolder::open(path)?.kind() {
