@@ -90,9 +90,7 @@ impl Train {
         let named = || Path::new("models").join(self.config.file_stem().unwrap_or_default());
         self.out.clone().unwrap_or_else(named)
     }
-}
 
-impl Train {
     /// The command that goes on with a training that was stopped, in the folder `path`.
     pub fn to_resume(&self, path: &Path) -> String {
         let mut words = vec![
@@ -113,16 +111,8 @@ impl Train {
         if self.format.json {
             words.push("--json".to_owned());
         }
-        words.iter().map(|word| quoted(word)).collect::<Vec<String>>().join(" ")
-    }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        let words = words.iter().map(String::as_str);
+        shlex::try_join(words).unwrap_or_else(|_| "recurrent train --resume".to_owned())
     }
 }
 
@@ -190,29 +180,6 @@ impl Evaluate {
         let penalties = [self.length_penalty.len(), self.coverage_penalty.len()];
         let several = penalties.into_iter().any(|count| count > 1);
         several || self.beam.len() + self.temperature.len() > 1
-    }
-
-    /// Penalties that were asked for and would do nothing.
-    fn penalties_of_one(&self) -> Option<&'static str> {
-        let narrow = !self.beam.is_empty() && self.beam.iter().all(|width| width.get() == 1);
-        let given = [
-            ("--length-penalty", &self.length_penalty),
-            ("--coverage-penalty", &self.coverage_penalty),
-        ];
-        let asked = given.into_iter().find(|(_, values)| values.iter().any(|value| *value != 0.0));
-        asked.filter(|_| narrow).map(|(flag, _)| flag)
-    }
-
-    /// Refuses options that would do nothing beside each other.
-    ///
-    /// # Errors
-    ///
-    /// Names the first.
-    pub fn check(&self) -> Result<(), String> {
-        match self.penalties_of_one() {
-            Some(flag) => Err(format!("{flag} does nothing with --beam 1: give a wider one")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -658,8 +625,8 @@ mod tests {
         let arguments = Arguments::try_parse_from(line.iter().chain(&more)).unwrap();
         let Some(Command::Train(train)) = arguments.command else { panic!("train") };
         let said = train.to_resume(Path::new("models/it's"));
-        let expected = "recurrent train 'my run.toml' --resume --out 'models/it'\\''s' --device wgpu:1 \
-                        --precision half --set training.epochs=3 --set \
+        let expected = "recurrent train 'my run.toml' --resume --out \"models/it's\" --device wgpu:1 \
+                        --precision half --set 'training.epochs=3' --set \
                         'model.seq2seq.cell={ leaky = { longest = 5.0 } }' --json";
         assert_eq!(said, expected);
     }

@@ -139,23 +139,6 @@ impl Bucketing {
     }
 }
 
-#[cfg(test)]
-mod of_all {
-    use super::*;
-
-    #[test]
-    fn what_is_measured_is_whole() {
-        let length = |source, target| Length { source, target };
-        let lengths = vec![length(3, 4), length(30, 4), length(2, 50)];
-        for size in [BatchSize::Tokens(20), BatchSize::Sentences(2)] {
-            let learned = Bucketing { size, max_source: Some(10), max_target: Some(10) };
-            assert_eq!(learned.plan(lengths.clone()).unwrap().dropped(), 2);
-            let measured = learned.of_all(&lengths).plan(lengths.clone()).unwrap();
-            assert_eq!((measured.dropped(), measured.examples()), (0, 3));
-        }
-    }
-}
-
 impl Buckets {
     /// How many examples are in an epoch.
     pub fn examples(&self) -> usize {

@@ -259,15 +259,14 @@ impl<'a, C: DialogueConfig> Chat<'a, C> {
         let Some(Replied { before, offered, .. }) = self.last.clone() else {
             return self.say(out, "nothing was said yet that could be replied to");
         };
-        let number = argument.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        match number.and_then(|n| offered.get(n)) {
-            Some(reply) => {
+        let number = argument.trim().parse::<usize>().ok();
+        let taken = number.and_then(|n| Some((n, offered.get(n.checked_sub(1)?)?)));
+        match taken {
+            Some((number, reply)) => {
                 self.state = before;
                 self.hear(reply);
                 if self.arguments.format.json {
-                    let taken = argument.trim();
-                    let json =
-                        serde_json::json!({ "taken": taken.parse::<usize>()?, "reply": reply });
+                    let json = serde_json::json!({ "taken": number, "reply": reply });
                     return Ok(writeln!(out, "{json}")?);
                 }
                 self.say(out, reply)

@@ -40,7 +40,6 @@ use crate::{
 ///
 /// If a model or the file is not whole, or something cannot be measured.
 pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()> {
-    arguments.check().map_err(anyhow::Error::msg)?;
     let device = arguments.device.open()?;
     let folder = ModelFolder::open(&arguments.models[0])?;
     let experiment = trained_with(&folder)?;
@@ -114,7 +113,7 @@ fn rows(
     pairs: &[Pair],
     device: &Device,
 ) -> anyhow::Result<Vec<Row>> {
-    let ways = ways(arguments, &experiment.evaluation);
+    let ways = ways(arguments, &experiment.evaluation)?;
     let together = match arguments.each {
         true => 1,
         false => arguments.models.len(),
@@ -148,7 +147,11 @@ fn rows(
 
 /// Every way to search that is asked for: every beam with every penalty, and every temperature. By
 /// default what the configuration says.
-fn ways(arguments: &args::Evaluate, evaluation: &EvaluationConfig) -> Vec<Way> {
+///
+/// # Errors
+///
+/// If a penalty is asked for that no beam is wide enough for.
+fn ways(arguments: &args::Evaluate, evaluation: &EvaluationConfig) -> anyhow::Result<Vec<Way>> {
     let or = |given: &[f64], default: f64| match given {
         [] => vec![default],
         given => given.to_vec(),
@@ -160,6 +163,9 @@ fn ways(arguments: &args::Evaluate, evaluation: &EvaluationConfig) -> Vec<Way> {
     if widths.is_empty() && (arguments.temperature.is_empty() || penalties > 0) {
         widths.push(evaluation.beam);
     }
+    let act = |values: &[f64]| values.iter().any(|value| *value != 0.0);
+    let asked = [act(&arguments.length_penalty), act(&arguments.coverage_penalty)];
+    penalties_act(widths.iter().copied().max().unwrap_or(1), asked)?;
     let mut ways = Vec::new();
     for width in widths {
         for &length_penalty in &alphas {
@@ -169,7 +175,20 @@ fn ways(arguments: &args::Evaluate, evaluation: &EvaluationConfig) -> Vec<Way> {
         }
     }
     ways.extend(arguments.temperature.iter().copied().map(Way::Temperature));
-    ways
+    Ok(ways)
+}
+
+/// Refuses penalties, of lengths and of coverage, that a beam of one makes nothing of.
+///
+/// # Errors
+///
+/// Names the first that was asked for.
+pub fn penalties_act(width: usize, asked: [bool; 2]) -> anyhow::Result<()> {
+    let flags = ["--length-penalty", "--coverage-penalty"].into_iter().zip(asked);
+    match flags.into_iter().find(|(_, asked)| *asked && width == 1) {
+        Some((flag, _)) => bail!("{flag} does nothing with a beam of 1: give a wider --beam"),
+        None => Ok(()),
+    }
 }
 
 fn search(way: Way, experiment: &Experiment) -> Search {
@@ -212,7 +231,7 @@ fn evaluate_languages(
         return evaluate_pairs(arguments, experiment, &pairs, device, out);
     }
     let (texts, models) = load_ensemble(&arguments.models, device)?;
-    let search = search(ways(arguments, &experiment.evaluation).remove(0), experiment);
+    let search = search(ways(arguments, &experiment.evaluation)?.remove(0), experiment);
     let asked = Asked {
         from: arguments.from.as_deref(),
         to: arguments.to.as_deref(),

@@ -1,6 +1,10 @@
 //! `recurrent quantize`: a model with weights of eight bits.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use burn::{module::Module, prelude::*};
@@ -23,13 +27,7 @@ use crate::{
 /// taken.
 pub fn run(arguments: &args::Quantize, out: &mut dyn Write) -> anyhow::Result<()> {
     let path = &arguments.model;
-    // Of `.` too: the folder beside it, not in it.
-    let named = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-    let to = arguments.out.clone().unwrap_or_else(|| {
-        let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let whole = if path.file_name().is_some() { path } else { &named };
-        PathBuf::from(whole).with_file_name(format!("{name}-int8"))
-    });
+    let to = arguments.out.clone().unwrap_or_else(|| beside(path));
     ModelFolder::check(&to, Start::New)?;
     let folder = ModelFolder::open(path)?;
     let (mut texts, model) = TextToText::load(path, &Device::flex())?;
@@ -68,4 +66,15 @@ pub fn run(arguments: &args::Quantize, out: &mut dyn Write) -> anyhow::Result<()
         to.display(),
         path.display()
     )?)
+}
+
+/// The folder beside `path` with `-int8` behind its name.
+fn beside(path: &Path) -> PathBuf {
+    // `.` has no name of its own.
+    let named = match path.file_name() {
+        Some(_) => path.to_owned(),
+        None => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    named.with_file_name(format!("{name}-int8"))
 }

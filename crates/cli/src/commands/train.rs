@@ -297,7 +297,7 @@ impl Job<'_> {
     /// Says how to go on.
     fn stopped(&self) -> io::Result<Interrupted> {
         let resume = self.arguments.to_resume(self.path);
-        writeln!(io::stderr(), "stopped and saved; go on with `{resume}`")?;
+        writeln!(io::stderr(), "stopped; go on from the newest checkpoint with `{resume}`")?;
         Ok(Interrupted)
     }
 

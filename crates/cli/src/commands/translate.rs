@@ -12,7 +12,7 @@ use recurrent_seq2seq::search::{Beam, Ending};
 use recurrent_text::{TargetLanguages, UNK};
 use serde::Serialize;
 
-use super::evaluate::{load_ensemble, trained_with};
+use super::evaluate::{load_ensemble, penalties_act, trained_with};
 use crate::{
     alignment::pharaoh,
     any_translator::AnyTranslator,
@@ -111,15 +111,8 @@ fn search(arguments: &args::Translate) -> anyhow::Result<Search> {
         Some(width) => width.get(),
         None => experiment.evaluation.beam.max(n_best),
     };
-    let penalties = [
-        ("--length-penalty", arguments.length_penalty),
-        ("--coverage-penalty", arguments.coverage_penalty),
-    ];
-    for (flag, value) in penalties {
-        if width == 1 && value.is_some_and(|value| value != 0.0) {
-            bail!("{flag} does nothing with a beam of 1: give a wider --beam");
-        }
-    }
+    let penalties = [arguments.length_penalty, arguments.coverage_penalty];
+    penalties_act(width, penalties.map(|value| value.is_some_and(|value| value != 0.0)))?;
     let mut evaluation = experiment.evaluation;
     evaluation.beam = width;
     evaluation.length_penalty = arguments.length_penalty.unwrap_or(evaluation.length_penalty);

@@ -298,3 +298,14 @@ fn other_commands_name_what_they_need() {
     shop.train(&["--set", "training.epochs=1"]).done();
     shop.run(&["chat", "model"], "").refused_for(&["`language_model`", "`hred` or `vhred`"]);
 }
+
+/// Of many conversations of two turns every second turn is replied to: it alone has one before it.
+#[test]
+fn conversations_of_two_turns_are_replied_to() {
+    let shop = shop(&hred());
+    shop.train(&["--set", "training.epochs=1"]).done();
+    shop.write("valid.jsonl", "{\"turns\": [\"say red\", \"red it was\"]}\n".repeat(300));
+    let scores = evaluate(&shop, &[])["scores"].clone();
+    assert!(scores["length"].as_f64().unwrap() > 0.0, "{scores}");
+    assert_eq!(scores["between_draws"], 1.0);
+}

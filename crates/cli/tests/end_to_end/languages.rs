@@ -333,6 +333,8 @@ fn a_model_is_quantised() {
     assert!(size("model-int8") * 2 < size("model"), "{} of {}", size("model-int8"), size("model"));
     run(&["quantize", "model"], "")
         .refused_for(&["model-int8 already holds a model", "choose another folder with `--out`"]);
+    // A path without a name of its own is not written into.
+    run(&["quantize", "model/pictures/.."], "").refused_for(&["model-int8 already holds a model"]);
     run(&["quantize", "model-int8", "--out", "other"], "").refused_for(&["`gnmt_int8`", "`gnmt`"]);
 
     let written =

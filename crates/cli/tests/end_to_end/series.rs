@@ -414,3 +414,13 @@ fn a_model_of_another_kind_or_version_is_refused() {
     shop.write("model/config.json", format!("{}999{}", &config[..at], &config[end..]));
     shop.run(&["forecast", "model", "--steps", "2"], "").refused_for(&["999"]);
 }
+
+/// What was found is there although nobody listens.
+#[test]
+fn a_search_that_nobody_hears_keeps_what_it_found() {
+    let shop = shop(ECHO);
+    let mut child = shop.start(&["search", "run.toml", "--out", "alone", "--json"]);
+    drop(child.stdout.take());
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(shop.files("alone"), ["best.toml", "search.svg", "trials.csv"]);
+}

@@ -264,7 +264,7 @@ fn what_would_do_nothing_is_refused() {
     let penalty = ["--coverage-penalty", "0,1"];
     MODELS
         .run(&[&evaluate[..], &penalty].concat(), "")
-        .refused_for(&["--coverage-penalty does nothing with --beam 1"]);
+        .refused_for(&["--coverage-penalty does nothing with a beam of 1"]);
     MODELS
         .run(&["translate", "gru", "--length-penalty", "-1"], "abc\n")
         .refused_for(&["--length-penalty", "must be a number of at least 0"]);
