@@ -125,6 +125,9 @@ pub struct Evaluate {
     /// The examples, in the format that the model was trained on; of pictures, an IDX file
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// What the sources are to be turned into, line by line, where `--data` is a text of sources alone
+    #[arg(long, value_name = "FILE")]
+    pub targets: Option<PathBuf>,
     /// What the pictures show, an IDX file; for a model of pictures
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,

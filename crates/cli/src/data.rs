@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use anyhow::Context;
 use recurrent_generative::Pictures;
-use recurrent_text::{Dialogue, Pair, PairFiles, PairTransform, TargetLanguages, oversampled};
+use recurrent_text::{
+    Dialogue, Noise, Pair, PairFiles, PairTransform, TargetLanguages, oversampled,
+};
 use recurrent_training::OutOfRange;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +73,7 @@ impl ExampleKind {
     }
 }
 
-/// Two languages, and files of texts in both.
+/// Two languages, and files of texts in both; or one, whose texts are learned from themselves with noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguagePair {
@@ -81,11 +83,16 @@ pub struct LanguagePair {
     pub to: String,
     /// What the model learns from.
     pub train: PairFiles,
-    /// What chooses the best epoch.
-    pub valid: PairFiles,
+    /// What chooses the best epoch. Required, unless the two languages are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<PairFiles>,
     /// What the model is measured on after training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<PairFiles>,
+    /// What happens to the words of the sources of `train`, once. Required where the two languages are
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
 }
 
 fn as_they_are() -> f64 {
@@ -186,13 +193,35 @@ impl DataConfig {
                 OutOfRange::check(&format!("data.pairs[{n}].{key}"), code, holds, range)?;
             }
             let twice = self.pairs[..n].iter().any(|p| (&p.from, &p.to) == (&pair.from, &pair.to));
-            if twice || pair.from == pair.to {
+            if twice {
                 let value = format!("{} to {}", pair.from, pair.to);
-                let range = "two languages, and no two that are there already";
+                let range = "no two languages that are there already";
                 return Err(OutOfRange::new(format!("data.pairs[{n}]"), value, range));
             }
+            pair.validate().map_err(|wrong| wrong.under(&format!("data.pairs[{n}]")))?;
+        }
+        if !self.pairs.is_empty() && self.pairs.iter().all(|pair| pair.valid.is_none()) {
+            let range = "two languages for one pair at least, with a `valid`";
+            return Err(OutOfRange::new("data.pairs", "each of one language", range));
         }
         Ok(())
+    }
+}
+
+impl LanguagePair {
+    fn validate(&self) -> Result<(), OutOfRange> {
+        let one = self.from == self.to;
+        let value = format!("nothing for {} to {}", self.from, self.to);
+        if one && self.noise.is_none() {
+            let range = "given where a language is learned from itself, which would be copying";
+            return Err(OutOfRange::new("noise", value, range));
+        }
+        if !one && self.valid.is_none() {
+            return Err(OutOfRange::new("valid", value, "given for two languages"));
+        }
+        let Some(Noise { left_out, .. }) = self.noise else { return Ok(()) };
+        let share = |left_out: &f64| (0.0..1.0).contains(left_out);
+        OutOfRange::check("noise.left_out", left_out, share, "from 0 to below 1")
     }
 }
 
@@ -342,11 +371,15 @@ impl Data<Vec<Pair>> {
 
     fn read_pairs(config: &DataConfig) -> anyhow::Result<Self> {
         let languages = config.languages()?;
-        let set = |n: usize, name: &str, files: &PairFiles| {
+        let set = |n: usize, name: &str, files: &PairFiles, noise: Option<Noise>| {
             let key = format!("data.pairs[{n}].{name}");
             let pairs = read(&key, files, config)?.into_iter().enumerate();
             let to = &config.pairs[n].to;
             let asked = pairs.map(|(row, Pair { source, target })| {
+                let source = match noise {
+                    Some(noise) => noise.disturb(&source, row as u64),
+                    None => source,
+                };
                 let source = languages
                     .ask(to, &source)
                     .with_context(|| format!("`{key}` cannot be used: pair {}", row + 1))?;
@@ -356,10 +389,12 @@ impl Data<Vec<Pair>> {
         };
         let (mut train, mut valid, mut test) = (Vec::new(), Vec::new(), Vec::new());
         for (n, pair) in config.pairs.iter().enumerate() {
-            train.push(set(n, "train", &pair.train)?);
-            valid.extend(set(n, "valid", &pair.valid)?);
+            train.push(set(n, "train", &pair.train, pair.noise)?);
+            if let Some(files) = &pair.valid {
+                valid.extend(set(n, "valid", files, None)?);
+            }
             if let Some(files) = &pair.test {
-                test.extend(set(n, "test", files)?);
+                test.extend(set(n, "test", files, None)?);
             }
         }
         Ok(Self {

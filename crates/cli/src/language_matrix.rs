@@ -176,13 +176,22 @@ pub fn asked_pairs(
 ) -> anyhow::Result<Vec<Pair>> {
     ensure!(from != to, "--from {from} and --to {to} are the same language");
     columns(texts, files, Asked { from: Some(from), to: Some(to), pivot: None })?;
+    ask(texts, to, pairs(files, [from, to])?)
+}
+
+/// `pairs` with the token in front of every source that asks for the language `to`.
+///
+/// # Errors
+///
+/// If the model does not write it, or a source has such a token in it.
+pub fn ask(texts: &TextToText, to: &str, pairs: Vec<Pair>) -> anyhow::Result<Vec<Pair>> {
     let languages = TargetLanguages::new(&texts.about.languages)?;
     let ask = |(n, pair): (usize, Pair)| {
         let source = languages.ask(to, &pair.source);
         let source = source.with_context(|| format!("source {}", n + 1))?;
         Ok(Pair { source, ..pair })
     };
-    pairs(files, [from, to])?.into_iter().enumerate().map(ask).collect()
+    pairs.into_iter().enumerate().map(ask).collect()
 }
 
 /// What is written for every source, in one step or two.

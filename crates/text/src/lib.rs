@@ -5,6 +5,7 @@
 //! | a file | pairs and dialogues | [`PairFiles`], [`DialogueFile`] |
 //! | a file of word2vec or GloVe | vectors of words | [`WordVectors`] |
 //! | a wanted language | a token in front of a source | [`TargetLanguages`] |
+//! | a sentence | the same with words left out and moved | [`Noise`] |
 //! | raw text | text in one spelling | [`Normalization`], [`PairTransform`] |
 //! | text | ids, and back | [`Tokenizer`], [`Vocabulary`] |
 //! | lengths | batches of similar length | [`Bucketing`] |
@@ -31,6 +32,7 @@ mod language;
 mod lines;
 mod mteval;
 mod multilingual;
+mod noise;
 mod normalization;
 mod parallel;
 mod perplexity;
@@ -57,6 +59,7 @@ pub use exact::exact_match;
 pub use gleu::gleu;
 pub use language::{Language, LanguageError, Languages};
 pub use multilingual::{TargetLanguageError, TargetLanguages, oversampled};
+pub use noise::Noise;
 pub use normalization::{Form, Normalization, NormalizationError, Normalizer, Step};
 pub use parallel::Parallel;
 pub use perplexity::perplexity;

@@ -124,6 +124,7 @@ impl Job<'_> {
 /// Options that are for other models.
 fn refuse_others(arguments: &args::Evaluate) -> anyhow::Result<()> {
     let given = [
+        ("--targets", arguments.targets.is_some()),
         ("--labels", arguments.labels.is_some()),
         ("--length-penalty", !arguments.length_penalty.is_empty()),
         ("--coverage-penalty", !arguments.coverage_penalty.is_empty()),

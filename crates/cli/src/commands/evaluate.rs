@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use burn::prelude::*;
 use recurrent_generative::SequenceVaeConfig;
 use recurrent_seq2seq::{LanguageModelConfig, search::Sampling};
-use recurrent_text::{Group, JsonLines, Pair, PairFiles, Plain, Tsv};
+use recurrent_text::{Group, JsonLines, Pair, PairFiles, Parallel, Plain, Tsv};
 use recurrent_training::{Moment, Scores};
 use serde_json::Value;
 
@@ -77,13 +77,31 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
     }
     let trained = experiment.data.train.as_ref();
     let trained = trained.with_context(|| format!("{}/training.toml", folder.path().display()))?;
-    let files = as_trained(&arguments.data, trained)?;
-    let pairs = read("--data", &files, &experiment.data)?;
     if let Some(text_model::KIND | text_vae::SEQUENCE_VAE) = folder.kind() {
+        if let Some(targets) = &arguments.targets {
+            let (targets, path) = (targets.display(), folder.path().display());
+            bail!("--targets {targets}: {path} is a model of texts without a source");
+        }
+        let files = as_trained(&arguments.data, trained)?;
+        let pairs = read("--data", &files, &experiment.data)?;
         let measured = evaluate_texts(arguments, &experiment, &pairs, &device)?;
         return show_set(&measured, pairs.count(), arguments, out);
     }
+    let pairs = match parallel(arguments, &experiment)? {
+        Some(pairs) => pairs,
+        None => read("--data", &as_trained(&arguments.data, trained)?, &experiment.data)?,
+    };
     evaluate_pairs(arguments, &experiment, &pairs, &device, out)
+}
+
+/// The lines of `--data` and of `--targets`, if those are given.
+fn parallel(
+    arguments: &args::Evaluate,
+    experiment: &Experiment,
+) -> anyhow::Result<Option<Vec<Pair>>> {
+    let Some(target) = arguments.targets.clone() else { return Ok(None) };
+    let files = PairFiles::Parallel(Parallel { source: arguments.data.clone(), target });
+    read("--data", &files, &experiment.data).map(Some)
 }
 
 /// From one text to one other.
@@ -217,6 +235,14 @@ fn evaluate_languages(
     device: &Device,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    if let Some(pairs) = parallel(arguments, experiment)? {
+        let (Some(to), None, None) = (&arguments.to, &arguments.from, &arguments.pivot) else {
+            bail!("--targets of a model of several languages needs --to, no --from and no --pivot");
+        };
+        let (texts, _) = load_ensemble(&arguments.models[..1], device)?;
+        let pairs = language_matrix::ask(&texts, to, pairs)?;
+        return evaluate_pairs(arguments, experiment, &pairs, device, out);
+    }
     let data = (arguments.data.as_path(), &experiment.data);
     if arguments.compares() || arguments.each || arguments.by_length.is_some() {
         let (Some(from), Some(to), None) = (&arguments.from, &arguments.to, &arguments.pivot)
@@ -494,7 +520,8 @@ fn as_trained(path: &Path, trained: &PairFiles) -> anyhow::Result<PairFiles> {
         return Ok(PairFiles::Plain(Plain { path }));
     }
     bail!(
-        "--data {} must end in .tsv or .jsonl, .gz behind it allowed: pairs in one file",
+        "--data {} must end in .tsv or .jsonl, .gz behind it allowed: pairs in one file; or be a text of sources, with \
+         --targets",
         path.display()
     )
 }

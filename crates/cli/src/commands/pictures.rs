@@ -86,6 +86,7 @@ pub(super) fn refuse_texts(
     what: &str,
 ) -> anyhow::Result<()> {
     let given = [
+        ("--targets", arguments.targets.is_some()),
         ("--beam", !arguments.beam.is_empty()),
         ("--length-penalty", !arguments.length_penalty.is_empty()),
         ("--coverage-penalty", !arguments.coverage_penalty.is_empty()),

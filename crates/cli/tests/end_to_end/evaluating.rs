@@ -30,6 +30,23 @@ fn a_language_model_is_measured_as_after_training() {
     assert!(words.contains("ppl"), "{words}");
 }
 
+/// Two files, line by line, are measured as one of two columns.
+#[test]
+fn two_files_are_measured_as_one() {
+    let pairs = std::fs::read_to_string(MODELS.path("test.tsv")).unwrap();
+    let columns = pairs.lines().map(|line| line.split_once('\t').unwrap());
+    let (sources, targets): (Vec<&str>, Vec<&str>) = columns.unzip();
+    std::fs::write(MODELS.path("test.source"), sources.join("\n")).unwrap();
+    std::fs::write(MODELS.path("test.target"), targets.join("\n")).unwrap();
+    let two = ["evaluate", "gru", "--data", "test.source", "--targets", "test.target", "--json"];
+    let two: Value = serde_json::from_str(&MODELS.run(&two, "").done()).unwrap();
+    assert_eq!(two["scores"], evaluate(&["gru"])["scores"]);
+    let asked = ["evaluate", "gru", "--data", "test.source", "--targets", "valid.tsv"];
+    MODELS.run(&asked, "").refused_for(&["test.source has", "valid.tsv has"]);
+    let language = ["evaluate", "language", "--data", "test.source", "--targets", "test.target"];
+    MODELS.run(&language, "").refused_for(&["language is a model of texts without a source"]);
+}
+
 #[test]
 fn an_ensemble_is_measured() {
     let both = evaluate(&["gru", "other", "--beam", "3"]);

@@ -189,6 +189,53 @@ fn what_the_model_cannot_do_is_said(#[case] arguments: &[&str], #[case] named: &
     run(arguments, "ab\n").refused_for(&[named]);
 }
 
+/// A language is learned from its own texts beside the others, needs no `valid`, and is no direction of
+/// a measurement.
+#[test]
+fn a_language_is_learned_from_itself_with_noise() {
+    let workshop = workshop();
+    workshop.write("own.tsv", "a b c d e f\ta b c d e f\n".repeat(10));
+    let own = "pairs = [\n    { from = \"small\", to = \"small\", train = { tsv = { path = \"own.tsv\" } }, noise = NOISE },";
+    workshop.change("pairs = [", own);
+    let mut noise = "NOISE";
+    let mut trained_with = |other| {
+        workshop.change(noise, other);
+        noise = other;
+        workshop.train(&["--set", "training.epochs=1", "--out", other]).done();
+        let data = std::fs::read_to_string(workshop.path(other).join("data.json")).unwrap();
+        serde_json::from_str::<Value>(&data).unwrap()
+    };
+    let data = trained_with("{ left_out = 0.5 }");
+    assert_eq!((&data["train"]["pairs"], &data["valid"]["pairs"]), (&130.into(), &24.into()));
+    assert_eq!(trained_with("{left_out = 0.5}"), data);
+    assert_ne!(trained_with("{ moved = 3 }")["train"], data["train"]);
+    let asked = ["evaluate", "{ moved = 3 }", "--data", "test.tsv", "--json"];
+    let matrix: Value = serde_json::from_str(&workshop.run(&asked, "").done()).unwrap();
+    assert_eq!(matrix["directions"].as_array().unwrap().len(), 4);
+}
+
+/// Lines of two files in one direction are what the columns of a table are.
+#[test]
+fn two_files_are_measured_in_one_direction() {
+    let table = table(12, 3);
+    let column = |n: usize| -> String {
+        let line = |line: &str| format!("{}\n", line.split('\t').nth(n).unwrap());
+        table.lines().skip(1).map(line).collect()
+    };
+    TRAINED.write("small.txt", column(0));
+    TRAINED.write("capital.txt", column(1));
+    let files = ["evaluate", "model", "--data", "small.txt", "--targets", "capital.txt"];
+    let two = json(&[&files[..], &["--to", "capital"]].concat());
+    let asked = ["evaluate", "model", "--data", "test.tsv", "--from", "small", "--to", "capital"];
+    let one = json(&asked);
+    for score in ["bleu", "exact_match"] {
+        assert_eq!(two["scores"][score], one["directions"][0]["scores"][score]);
+    }
+    run(&files, "").refused_for(&["--targets of a model of several languages needs --to"]);
+    let known = ["the model does not write `back`, only capital, small"];
+    run(&[&files[..], &["--to", "back"]].concat(), "").refused_for(&known);
+}
+
 #[test]
 fn a_token_of_a_language_in_a_text_is_refused() {
     let line = ["standard input, line 2", "`<2small>` stands in the text"];
@@ -209,7 +256,22 @@ fn a_token_of_a_language_in_a_text_is_refused() {
 #[case(
     "from = \"back\", to = \"small\"",
     "from = \"small\", to = \"capital\"",
-    "`data.pairs[1]` must be two languages"
+    "`data.pairs[1]` must be no two languages that are there already, got small to capital"
+)]
+#[case(
+    "from = \"back\", to = \"small\"",
+    "from = \"back\", to = \"back\"",
+    "`data.pairs[1].noise` must be given where a language is learned from itself"
+)]
+#[case(
+    "from = \"back\"",
+    "noise = { left_out = 1.0 }, from = \"back\"",
+    "`data.pairs[1].noise.left_out` must be from 0 to below 1, got 1"
+)]
+#[case(
+    ", valid = { tsv = { path = \"test.tsv\", header = true, source = \"small\", target = \"capital\" } }",
+    "",
+    "`data.pairs[0].valid` must be given for two languages"
 )]
 #[case("[tokens.shared]\n", "[tokens.shared]\n# ", "segmentation")]
 #[case(
