@@ -41,8 +41,9 @@ fn two_files_are_measured_as_one() {
     let two = ["evaluate", "gru", "--data", "test.source", "--targets", "test.target", "--json"];
     let two: Value = serde_json::from_str(&MODELS.run(&two, "").done()).unwrap();
     assert_eq!(two["scores"], evaluate(&["gru"])["scores"]);
-    let asked = ["evaluate", "gru", "--data", "test.source", "--targets", "valid.tsv"];
-    MODELS.run(&asked, "").refused_for(&["test.source has", "valid.tsv has"]);
+    let asked = ["evaluate", "gru", "--data", "test.source", "--targets", "short.target"];
+    std::fs::write(MODELS.path("short.target"), targets[0]).unwrap();
+    MODELS.run(&asked, "").refused_for(&["test.source has", "short.target has 1"]);
     let language = ["evaluate", "language", "--data", "test.source", "--targets", "test.target"];
     MODELS.run(&language, "").refused_for(&["language is a model of texts without a source"]);
 }

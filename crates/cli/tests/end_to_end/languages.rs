@@ -201,7 +201,8 @@ fn a_language_is_learned_from_itself_with_noise() {
     let mut trained_with = |other| {
         workshop.change(noise, other);
         noise = other;
-        workshop.train(&["--set", "training.epochs=1", "--out", other]).done();
+        let train = ["train", "run.toml", "--set", "training.epochs=1", "--out", other];
+        workshop.run(&train, "").done();
         let data = std::fs::read_to_string(workshop.path(other).join("data.json")).unwrap();
         serde_json::from_str::<Value>(&data).unwrap()
     };
