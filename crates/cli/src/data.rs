@@ -73,7 +73,8 @@ impl ExampleKind {
     }
 }
 
-/// Two languages, and files of texts in both; or one, whose texts are learned from themselves with noise.
+/// Two languages, and files of texts in both; or one, whose texts are learned from themselves with
+/// noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguagePair {
@@ -219,9 +220,14 @@ impl LanguagePair {
         if !one && self.valid.is_none() {
             return Err(OutOfRange::new("valid", value, "given for two languages"));
         }
-        let Some(Noise { left_out, .. }) = self.noise else { return Ok(()) };
+        let Some(Noise { left_out, moved }) = self.noise else { return Ok(()) };
         let share = |left_out: &f64| (0.0..1.0).contains(left_out);
-        OutOfRange::check("noise.left_out", left_out, share, "from 0 to below 1")
+        OutOfRange::check("noise.left_out", left_out, share, "from 0 to below 1")?;
+        if left_out == 0.0 && moved == 0 {
+            let range = "above 0 in `left_out` or `moved`";
+            return Err(OutOfRange::new("noise", "neither", range));
+        }
+        Ok(())
     }
 }
 

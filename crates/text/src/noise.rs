@@ -1,7 +1,7 @@
 //! Noise in sources: words left out and words out of their order.
 //!
-//! A model that learns to write a language from its own sentences, disturbed, learns what a sentence
-//! of it is, and that the same text can be asked for in it whatever language it is read in.
+//! Of a language that is learned from its own sentences, disturbed, copying is not enough: words have
+//! to be found and put in order.
 //!
 //! ```text
 //! <2es> estás ¿Cómo hoy?   →   ¿Cómo estás tú hoy?
@@ -27,7 +27,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// `text` disturbed, the same for the same `seed` everywhere, with one blank between words.
+    /// `text` disturbed, the same for the same `seed`, with one blank between words.
     ///
     /// ```text
     /// order of the words that stay:  by i + u_i,  u_i ~ U[0, moved + 1)
@@ -45,7 +45,7 @@ impl Noise {
         if words.is_empty() {
             words.extend(all.take(1));
         }
-        let range = (self.moved + 1) as f64;
+        let range = self.moved as f64 + 1.0;
         let place = |(i, word)| (i as f64 + range * rng.random::<f64>(), word);
         let mut placed: Vec<(f64, &str)> = words.into_iter().enumerate().map(place).collect();
         placed.sort_by(|(one, _), (other, _)| one.total_cmp(other));

@@ -69,12 +69,6 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
             bail!("{flag} {language}: {} is a model of one pair", folder.path().display());
         }
     }
-    if arguments.pictures.is_some() && !arguments.compares() && arguments.by_length.is_none() {
-        bail!(
-            "--pictures has nothing to draw without --by-length, several --beam, --temperature or \
-             penalties"
-        );
-    }
     let trained = experiment.data.train.as_ref();
     let trained = trained.with_context(|| format!("{}/training.toml", folder.path().display()))?;
     if let Some(text_model::KIND | text_vae::SEQUENCE_VAE) = folder.kind() {
@@ -82,6 +76,7 @@ pub fn run(arguments: &args::Evaluate, out: &mut dyn Write) -> anyhow::Result<()
             let (targets, path) = (targets.display(), folder.path().display());
             bail!("--targets {targets}: {path} is a model of texts without a source");
         }
+        something_is_drawn(arguments)?;
         let files = as_trained(&arguments.data, trained)?;
         let pairs = read("--data", &files, &experiment.data)?;
         let measured = evaluate_texts(arguments, &experiment, &pairs, &device)?;
@@ -104,6 +99,17 @@ fn parallel(
     read("--data", &files, &experiment.data).map(Some)
 }
 
+/// Refuses a folder for pictures of which there would be none.
+fn something_is_drawn(arguments: &args::Evaluate) -> anyhow::Result<()> {
+    if arguments.pictures.is_some() && !arguments.compares() && arguments.by_length.is_none() {
+        bail!(
+            "--pictures has nothing to draw without --by-length, several --beam, --temperature or \
+             penalties"
+        );
+    }
+    Ok(())
+}
+
 /// From one text to one other.
 fn evaluate_pairs(
     arguments: &args::Evaluate,
@@ -112,6 +118,7 @@ fn evaluate_pairs(
     device: &Device,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    something_is_drawn(arguments)?;
     let rows = rows(arguments, experiment, pairs, device)?;
     if let [row] = rows.as_slice() {
         show(&row.measured, &rows, arguments, pairs.len(), out)?;

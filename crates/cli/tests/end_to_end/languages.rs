@@ -213,6 +213,10 @@ fn a_language_is_learned_from_itself_with_noise() {
     let asked = ["evaluate", "{ moved = 3 }", "--data", "test.tsv", "--json"];
     let matrix: Value = serde_json::from_str(&workshop.run(&asked, "").done()).unwrap();
     assert_eq!(matrix["directions"].as_array().unwrap().len(), 4);
+    let alone = "data.pairs=[{ from = 'small', to = 'small', noise = { moved = 1 }, train = { tsv = { path = 'own.tsv' } } }]";
+    workshop
+        .train(&["--set", alone])
+        .refused_for(&["`data.pairs` must be two languages for one pair at least"]);
 }
 
 /// Lines of two files in one direction are what the columns of a table are.
@@ -227,11 +231,12 @@ fn two_files_are_measured_in_one_direction() {
     TRAINED.write("capital.txt", column(1));
     let files = ["evaluate", "model", "--data", "small.txt", "--targets", "capital.txt"];
     let two = json(&[&files[..], &["--to", "capital"]].concat());
-    let asked = ["evaluate", "model", "--data", "test.tsv", "--from", "small", "--to", "capital"];
-    let one = json(&asked);
-    for score in ["bleu", "exact_match"] {
-        assert_eq!(two["scores"][score], one["directions"][0]["scores"][score]);
-    }
+    let one = ["evaluate", "model", "--data", "test.tsv", "--from", "small", "--to", "capital"];
+    let one = json(&[&one[..], &["--by-length", "9"]].concat());
+    assert!(two["scores"]["nll"].as_f64().unwrap() > 0.0);
+    assert_eq!((&two["scores"], &two["examples"]), (&one["scores"], &one["examples"]));
+    run(&[&files[..], &["--to", "capital", "--pictures", "none"]].concat(), "")
+        .refused_for(&["--pictures has nothing to draw"]);
     run(&files, "").refused_for(&["--targets of a model of several languages needs --to"]);
     let known = ["the model does not write `back`, only capital, small"];
     run(&[&files[..], &["--to", "back"]].concat(), "").refused_for(&known);
@@ -268,6 +273,11 @@ fn a_token_of_a_language_in_a_text_is_refused() {
     "from = \"back\"",
     "noise = { left_out = 1.0 }, from = \"back\"",
     "`data.pairs[1].noise.left_out` must be from 0 to below 1, got 1"
+)]
+#[case(
+    "from = \"back\"",
+    "noise = { left_out = 0.0 }, from = \"back\"",
+    "`data.pairs[1].noise` must be above 0 in `left_out` or `moved`, got neither"
 )]
 #[case(
     ", valid = { tsv = { path = \"test.tsv\", header = true, source = \"small\", target = \"capital\" } }",
