@@ -13,26 +13,55 @@ use std::{
 
 use crate::error::INTERRUPTED;
 
-/// Calls `stop` at the first Ctrl-C, so that what is being done can be brought to an end; the second
-/// ends the process at once. Where whoever started the process has it ignore such signals, as `nohup`
-/// and a script's `&` do, they stay ignored. To be called once.
+/// Calls `stop` at the first Ctrl-C, or signal to terminate or that the terminal is gone, so that what is
+/// being done can be brought to an end; the second ends the process at once. A signal that whoever
+/// started the process has it ignore, as `nohup` and a script's `&` do, stays ignored, and the others
+/// are heard. To be called once.
 ///
 /// # Errors
 ///
 /// If the system cannot do it.
-pub fn on_ctrl_c(stop: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
+pub fn on_ctrl_c(stop: impl Fn() + Send + 'static) -> io::Result<()> {
     let seen = AtomicBool::new(false);
-    let handled = ctrlc::try_set_handler(move || {
+    on_signal(move || {
         if seen.swap(true, Ordering::SeqCst) {
             end_at_once();
         }
         stop();
         let _ = writeln!(io::stderr(), "stopping; press Ctrl-C again to end at once");
-    });
-    match handled {
-        Err(ctrlc::Error::MultipleHandlers) => Ok(()),
-        handled => handled,
+    })
+}
+
+#[cfg(unix)]
+fn on_signal(hear: impl Fn() + Send + 'static) -> io::Result<()> {
+    use signal_hook::{
+        consts::{SIGHUP, SIGINT, SIGTERM},
+        iterator::Signals,
+    };
+    let ignored = ignored();
+    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored.contains(signal));
+    let mut signals = Signals::new(heard)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || signals.forever().for_each(|_| hear()))
+        .map(|_| ())
+}
+
+/// The signals that this process was started to ignore. Where the system has no `/proc` that says so, the
+/// one that `nohup` is for.
+#[cfg(unix)]
+fn ignored() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    match mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) {
+        Some(mask) => (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect(),
+        None => vec![signal_hook::consts::SIGHUP],
     }
+}
+
+#[cfg(not(unix))]
+fn on_signal(hear: impl Fn() + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(hear).map_err(io::Error::other)
 }
 
 /// Keeps Ctrl-C a signal while a dashboard reads the keyboard: a terminal in raw mode makes it a key
@@ -98,6 +127,8 @@ mod tests {
         time::Duration,
     };
 
+    use rstest::rstest;
+
     use super::*;
 
     const CHILD: &str = "interrupt::tests::a_process_that_goes_on";
@@ -112,21 +143,30 @@ mod tests {
         thread::sleep(Duration::from_secs(60));
     }
 
-    #[test]
-    fn the_first_signal_is_seen_and_the_second_ends_the_process() {
-        // Whoever started the tests may have them ignore the signal, as a script's `&` does.
+    /// Whoever started the tests may have them ignore a signal, as a script's `&` does; `nohup` ignores one.
+    #[rstest]
+    #[case::with_a_terminal(&["--default-signal=INT,HUP"], &[])]
+    #[case::as_nohup_does(&["--default-signal=INT", "--ignore-signal=HUP"], &["-HUP"])]
+    fn the_first_signal_is_seen_and_the_second_ends_the_process(
+        #[case] started: &[&str],
+        #[case] unheard: &[&str],
+    ) {
         let mut command = Command::new("env");
-        command.arg("--default-signal=INT").arg(env::current_exe().unwrap());
+        command.args(started).arg(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "--nocapture", CHILD]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let pid = child.id().to_string();
-        let mut signal_after = |said: &str| {
+        let mut signal_after = |said: &str, signals: &[&str]| {
             assert!(lines.any(|line| line.unwrap().contains(said)), "it never said `{said}`");
-            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+            for signal in signals {
+                assert!(
+                    Command::new("kill").args([signal, pid.as_str()]).status().unwrap().success()
+                );
+            }
         };
-        signal_after("ready");
-        signal_after("stopping");
+        signal_after("ready", &[unheard, &["-INT"]].concat());
+        signal_after("stopping", &["-INT"]);
         assert_eq!(child.wait().unwrap().code(), Some(INTERRUPTED.into()));
     }
 }
